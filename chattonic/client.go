@@ -1,0 +1,311 @@
+package chattonic
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Endpoint names one of the API's endpoints.
+type Endpoint string
+
+// The documented endpoints.
+const (
+	// EndpointOperators is /stats/operator.
+	EndpointOperators Endpoint = "operators"
+	// EndpointDashboard is /stats/bigquery with the query "dashboard".
+	EndpointDashboard Endpoint = "dashboard"
+	// EndpointNPS is /stats/nps/export.
+	EndpointNPS Endpoint = "nps_export"
+)
+
+var endpointPaths = map[Endpoint]string{
+	EndpointOperators: "operator",
+	EndpointDashboard: "bigquery",
+	EndpointNPS:       "nps/export",
+}
+
+const (
+	// DefaultMaxBody is the size in bytes beyond which an answer is refused.
+	DefaultMaxBody = 64 << 20
+	// DefaultDateFormatGroup is the documented dateFormatGroup.
+	DefaultDateFormatGroup = "%Y-%m-%d %H"
+
+	// maxTries bounds the requests of one call. A scrape comes again anyway.
+	maxTries = 4
+	// firstPause is the mean pause before the first retry.
+	firstPause = 200 * time.Millisecond
+	// maxRedirects is what net/http allows by default.
+	maxRedirects = 10
+	// dateForm is the documented form of dates, which are in UTC.
+	dateForm = "2006-01-02T15:04:05.000Z"
+)
+
+// Client asks the stats API for one team. It is safe for concurrent use.
+type Client struct {
+	base            *url.URL
+	http            *http.Client
+	token           string
+	dateFormatGroup string
+	maxBody         int64
+	observe         func(Attempt)
+	now             func() time.Time
+}
+
+// Attempt is one HTTP request of a call, for who counts and times them.
+type Attempt struct {
+	// Endpoint is what was asked.
+	Endpoint Endpoint
+	// Retry is 0 for the first request of a call and counts up from there.
+	Retry int
+	// StatusCode is the HTTP status, or 0 where none was received.
+	StatusCode int
+	// Duration is the time from the request to the end of the answer's body.
+	Duration time.Duration
+}
+
+// Option adjusts a Client.
+type Option func(*Client)
+
+// WithHTTPClient has requests made by a copy of client, which follows redirects
+// on the same host only.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *Client) {
+		limited := *client
+		limited.CheckRedirect = checkRedirect(client.CheckRedirect)
+		c.http = &limited
+	}
+}
+
+// WithToken has each request carry the access token. It is for clients whose
+// HTTP client does not authenticate by itself.
+func WithToken(token string) Option { return func(c *Client) { c.token = token } }
+
+// WithDateFormatGroup sets the strftime-like format by which the dashboard
+// groups its rows. DefaultDateFormatGroup is the documented one.
+func WithDateFormatGroup(format string) Option {
+	return func(c *Client) { c.dateFormatGroup = format }
+}
+
+// WithMaxBody sets the size in bytes beyond which an answer is refused instead
+// of DefaultMaxBody.
+func WithMaxBody(bytes int64) Option { return func(c *Client) { c.maxBody = bytes } }
+
+// WithObserver has observe called after each HTTP request, also from several
+// goroutines at once.
+func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.observe = observe } }
+
+// WithClock has ReceivedAt taken from now instead of time.Now.
+func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
+
+// New returns a Client for the team with the codename at the API's base URL,
+// such as https://chat-tonic.example. It fails where either cannot be used.
+func New(baseURL, codename string, options ...Option) (*Client, error) {
+	base, err := ParseBaseURL(baseURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckCodename(codename); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		base:            base.JoinPath("api/v1", url.PathEscape(codename), "stats"),
+		dateFormatGroup: DefaultDateFormatGroup,
+		maxBody:         DefaultMaxBody,
+		observe:         func(Attempt) {},
+		now:             time.Now,
+	}
+	WithHTTPClient(http.DefaultClient)(c)
+	for _, option := range options {
+		option(c)
+	}
+	return c, nil
+}
+
+// ParseBaseURL reads the API's base URL. It fails, without quoting the URL's
+// password, unless that is an http or https URL of a host without a query.
+func ParseBaseURL(text string) (*url.URL, error) {
+	base, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("the base URL cannot be read: use one such as https://chat-tonic.example")
+	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
+		return nil, fmt.Errorf("%q is not a base URL: use one such as https://chat-tonic.example", base.Redacted())
+	case base.User != nil:
+		return nil, errors.New("a base URL must not hold a user or password")
+	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
+		return nil, errors.New("a base URL must not have a query or fragment")
+	}
+	return base, nil
+}
+
+// CheckCodename says what is wrong with a team's codename, which becomes an
+// element of the request's path.
+func CheckCodename(codename string) error {
+	switch codename {
+	case "":
+		return errors.New("the codename is empty")
+	case ".", "..":
+		return fmt.Errorf("the codename cannot be %q", codename)
+	}
+	return nil
+}
+
+// get makes a call: a GET, again where that can help before the deadline of
+// ctx, and decodes the answer.
+func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]string, decode func([]byte) error) error {
+	query = append(query, [2]string{"startDate", formatDate(window.Start)}, [2]string{"endDate", formatDate(window.End)})
+	target := *c.base.JoinPath(endpointPaths[e])
+	target.RawQuery = encodeQuery(query)
+
+	tries := uint(maxTries)
+	deadline, bounded := ctx.Deadline()
+	if !bounded || e == EndpointNPS {
+		tries = 1
+	}
+	var failure *Error
+	retry := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		start := time.Now()
+		body, status, pause, err := c.try(ctx, e, target.String())
+		c.observe(Attempt{Endpoint: e, Retry: retry, StatusCode: status, Duration: time.Since(start)})
+		retry++
+		if err == nil {
+			if err := decode(body); err != nil {
+				failure = new(answerError(e, status, err))
+				return struct{}{}, backoff.Permanent(failure)
+			}
+			return struct{}{}, nil
+		}
+		failure = err
+		switch {
+		case !failure.Retryable:
+			return struct{}{}, backoff.Permanent(failure)
+		case pause >= 0:
+			return struct{}{}, &backoff.RetryAfterError{Duration: pause}
+		}
+		return struct{}{}, failure
+	},
+		backoff.WithMaxTries(tries),
+		backoff.WithMaxElapsedTime(time.Until(deadline)),
+		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: firstPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Minute}),
+	)
+	if err != nil {
+		return *failure
+	}
+	return nil
+}
+
+// try makes one request. The pause is what Retry-After asks for, or negative.
+func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byte, status int, pause time.Duration, failure *Error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, once(e))
+	if err != nil {
+		return nil, 0, -1, new(transportError(ctx, e, 0, err))
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, 0, -1, new(transportError(ctx, e, 0, err))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return nil, resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
+	}
+	body, err = readBody(resp, c.maxBody)
+	switch {
+	case errors.Is(err, errTooLarge):
+		failure = &Error{Endpoint: e, StatusCode: resp.StatusCode, Cause: CauseSize,
+			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", c.maxBody)}
+	case err != nil:
+		failure = new(transportError(ctx, e, resp.StatusCode, err))
+	}
+	return body, resp.StatusCode, -1, failure
+}
+
+// once returns the body of a request to the endpoint, which is always empty.
+// net/http by itself sends a GET again that was sent on a connection which then
+// turned out to be closed, unless the request has a body that cannot be read
+// twice. An NPS export must not be sent again.
+func once(e Endpoint) io.Reader {
+	if e == EndpointNPS {
+		return struct{ io.Reader }{strings.NewReader("")}
+	}
+	return nil
+}
+
+var errTooLarge = errors.New("too large")
+
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	if resp.ContentLength > limit {
+		return nil, errTooLarge
+	}
+	var body bytes.Buffer
+	if resp.ContentLength > 0 {
+		body.Grow(int(resp.ContentLength) + bytes.MinRead)
+	}
+	n, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	if err == nil && n > limit {
+		return nil, errTooLarge
+	}
+	return body.Bytes(), err
+}
+
+// retryAfter reads a Retry-After header, in seconds or as a date. Without a
+// usable one it is negative.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return -1
+}
+
+// checkRedirect lets a redirect stay on its host, because the access token goes
+// where the request goes. before is what the HTTP client checks besides.
+func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		from, to := via[len(via)-1].URL, req.URL
+		upgrade := from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname()
+		switch {
+		case len(via) >= maxRedirects:
+			return redirectError("redirected in a loop: check the base URL")
+		case (from.Scheme != to.Scheme || from.Host != to.Host) && !upgrade:
+			return redirectError(fmt.Sprintf("redirected to %s://%.100s, where the access token must not go: check the base URL", to.Scheme, to.Host))
+		case before != nil:
+			return before(req, via)
+		}
+		return nil
+	}
+}
+
+func formatDate(t time.Time) string { return t.UTC().Format(dateForm) }
+
+// encodeQuery encodes spaces as %20, which every server reads as a space; not
+// every one does so with the plus sign of url.Values.
+func encodeQuery(query [][2]string) string {
+	var b strings.Builder
+	for i, parameter := range query {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(parameter[0])
+		b.WriteByte('=')
+		b.WriteString(strings.ReplaceAll(url.QueryEscape(parameter[1]), "+", "%20"))
+	}
+	return b.String()
+}
