@@ -1,0 +1,211 @@
+// Package collector turns the answers of Chat-Tonic's stats API into metrics.
+//
+// What the metrics are stands in tables: a row is a metric, and its samples,
+// HELP and documentation follow from it. [Collector] asks for everything whole
+// before it sends the first sample of it, so that a source that fails leaves
+// nothing behind but the news of its failure.
+package collector
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chattonic_exporter/chattonic"
+)
+
+// API is what a team is asked through, such as a *chattonic.Client.
+type API interface {
+	Operators(ctx context.Context, window chattonic.Window) (*chattonic.Operators, error)
+	Dashboard(ctx context.Context, window chattonic.Window) (*chattonic.Dashboard, error)
+}
+
+// Settings say how a team is asked and what its answers mean.
+type Settings struct {
+	// Codename is the label team.
+	Codename string
+	// API is what the team is asked through.
+	API API
+	// Collectors name the endpoints to ask, "operators" or "dashboard".
+	Collectors []string
+	// Windows are the windows to ask for. What has no label window comes from
+	// the first.
+	Windows []chattonic.WindowSpec
+	// Location is the time zone of calendar windows.
+	Location *time.Location
+	// Delay ends the windows that long before now.
+	Delay time.Duration
+	// DurationUnit is what the API's durations count.
+	DurationUnit time.Duration
+	// QueriesPendingThreshold is shown as it is, where it is present.
+	QueriesPendingThreshold chattonic.Number
+}
+
+// Team is a team to collect from. It outlives the Collectors of single scrapes,
+// and remembers what lasts from one to the next.
+type Team struct {
+	Settings
+
+	mu          sync.Mutex
+	lastSuccess map[sourceKey]chattonic.Timestamp
+	warned      bool
+}
+
+type sourceKey struct{ collector, window string }
+
+// NewTeam returns a Team that has not been scraped yet.
+func NewTeam(s Settings) *Team {
+	return &Team{Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp)}
+}
+
+// Collector collects from some teams for one scrape.
+type Collector struct {
+	ctx    context.Context //nolint:containedctx // Collect has no context of its own.
+	teams  []*Team
+	logger log.Logger
+	now    func() time.Time
+}
+
+var _ prometheus.Collector = (*Collector)(nil)
+
+// New returns a Collector for one scrape of the teams, which ends with ctx. It
+// logs the failures of single endpoints. now is the clock; nil means time.Now.
+func New(ctx context.Context, logger log.Logger, now func() time.Time, teams ...*Team) *Collector {
+	if now == nil {
+		now = time.Now
+	}
+	return &Collector{ctx: ctx, teams: teams, logger: logger, now: now}
+}
+
+// Describe sends the descriptors of all tables.
+func (*Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, t := range tables {
+		t.describe(ch)
+	}
+}
+
+// Collect asks every team's endpoints for all windows at the same time and
+// sends what they answer. It returns when the last has answered or failed,
+// which is soon after the end of the Collector's context at the latest.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	var teams sync.WaitGroup
+	for _, t := range c.teams {
+		teams.Go(func() { c.team(t, ch) })
+	}
+	teams.Wait()
+}
+
+// answer is what one source had for one window.
+type answer struct {
+	outcome
+	samples []gauge
+}
+
+func (c *Collector) team(t *Team, ch chan<- prometheus.Metric) {
+	now := c.now().Add(-t.Delay).In(t.Location)
+	answers := make([][]answer, len(t.Windows))
+	var calls sync.WaitGroup
+	for w, spec := range t.Windows {
+		window := spec.At(now)
+		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, window.Name), first: w == 0, unit: t.DurationUnit.Seconds()}
+		answers[w] = make([]answer, len(t.Collectors))
+		for k, name := range t.Collectors {
+			calls.Go(func() {
+				a := &answers[w][k]
+				*a = c.ask(t, name, s, window)
+				a.samples = outcomeTable.appendTo(a.samples, s, []outcome{a.outcome})
+				send(ch, a.samples)
+			})
+		}
+	}
+	calls.Wait()
+
+	up := true
+	for w, spec := range t.Windows {
+		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, spec.Name()), first: w == 0}
+		// Where an answer is shared with an earlier scrape, its window is what
+		// the samples are about.
+		read := slices.IndexFunc(answers[w], func(a answer) bool { return a.err == nil })
+		send(ch, windowTable.appendTo(nil, s, []chattonic.Window{answers[w][max(read, 0)].asked}))
+		up = up && !slices.ContainsFunc(answers[w], func(a answer) bool { return a.err != nil })
+	}
+	s := &scope{team: pair(&teamLabel, t.Codename), first: true}
+	send(ch, stateTable.appendTo(nil, s, []state{{up, t.QueriesPendingThreshold}}))
+}
+
+// reading is an answer that was read: its samples, and what and when it was.
+type reading struct {
+	samples []gauge
+	asked   chattonic.Window
+	at      time.Time
+}
+
+// sources are the endpoints that can be asked, by the label collector.
+var sources = map[string]func(*Collector, *Team, *scope, chattonic.Window) (reading, error){
+	"operators": func(c *Collector, t *Team, s *scope, window chattonic.Window) (reading, error) {
+		a, err := t.API.Operators(c.ctx, window)
+		if err != nil {
+			return reading{}, err
+		}
+		return reading{operatorSamples(s, a), a.Window, a.ReceivedAt}, nil
+	},
+	"dashboard": func(c *Collector, t *Team, s *scope, window chattonic.Window) (reading, error) {
+		a, err := t.API.Dashboard(c.ctx, window)
+		if err != nil {
+			return reading{}, err
+		}
+		if len(a.Rows) > 1 && t.firstWarning() {
+			level.Warn(c.logger).Log("msg", `the dashboard answers with several rows: active users and scores cannot be combined and are left out; to have one row, set date_format_group to a constant such as "0"`,
+				"team", t.Codename, "window", window.Name, "rows", len(a.Rows))
+		}
+		return reading{dashboardSamples(s, a), a.Window, a.ReceivedAt}, nil
+	},
+}
+
+// ask asks one endpoint for one window.
+func (c *Collector) ask(t *Team, name string, s *scope, window chattonic.Window) answer {
+	start := time.Now()
+	r, err := sources[name](c, t, s, window)
+	if err != nil {
+		r.asked = window
+		level.Error(c.logger).Log("msg", "an endpoint was not read", "team", t.Codename, "collector", name, "window", window.Name, "err", err)
+	}
+	return answer{
+		outcome: outcome{
+			collector: chattonic.Text(name), err: err, duration: time.Since(start), asked: r.asked,
+			lastSuccess: t.succeeded(sourceKey{name, window.Name}, r.at, err),
+		},
+		samples: r.samples,
+	}
+}
+
+// succeeded notes when a source answered, and returns when it last did.
+func (t *Team) succeeded(key sourceKey, at time.Time, err error) chattonic.Timestamp {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.lastSuccess[key] = chattonic.TimestampOf(at)
+	}
+	return t.lastSuccess[key]
+}
+
+func send(ch chan<- prometheus.Metric, samples []gauge) {
+	for i := range samples {
+		ch <- &samples[i]
+	}
+}
+
+// firstWarning says whether the team's warning has still to be logged, which is
+// true once.
+func (t *Team) firstWarning() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := !t.warned
+	t.warned = true
+	return first
+}

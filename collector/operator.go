@@ -1,0 +1,109 @@
+package collector
+
+import (
+	"fmt"
+
+	"chattonic_exporter/chattonic"
+)
+
+// operatorTable is the metrics of each operator.
+var operatorTable = newTable(
+	[]label[chattonic.Operator]{
+		{"operator_id", func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_info",
+		help: "What the operator is called and may do; always 1.",
+		labels: []label[chattonic.Operator]{
+			{"operator", func(o *chattonic.Operator) fmt.Stringer { return &o.DisplayName }},
+			{"profile", func(o *chattonic.Operator) fmt.Stringer { return &o.Profile }},
+			{"origins", func(o *chattonic.Operator) fmt.Stringer { return &o.OriginsName }},
+		},
+	},
+	row[chattonic.Operator]{
+		name:   "chattonic_operator_status",
+		help:   "Whether the operator is in the state of the label status (1) or not (0); unknown where the API gives none.",
+		by:     "status",
+		state:  func(o *chattonic.Operator) fmt.Stringer { return &o.Status },
+		states: []string{"online", "away", "offline", "unknown"},
+	},
+	row[chattonic.Operator]{
+		name:   "chattonic_operator_queries_in_progress",
+		help:   "Queries that the operator works on now.",
+		values: one(func(o *chattonic.Operator) number { return &o.QueryInProgress }),
+	},
+	row[chattonic.Operator]{
+		name:   "chattonic_operator_last_connection_timestamp_seconds",
+		help:   "When the operator was last connected, in seconds since 1970.",
+		values: one(func(o *chattonic.Operator) number { return &o.LastConnection }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_online_seconds", windowed: true, duration: true,
+		help:   "Time online in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.OnlineTime }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_away_seconds", windowed: true, duration: true,
+		help:   "Time away in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.AwayTime }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_free_seconds", windowed: true, duration: true,
+		help:   "Time without a query in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.FreeTime }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_queries_assigned", windowed: true,
+		help:   "Queries assigned to the operator in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.QueriesAssigned }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_queries_resolved", windowed: true,
+		help:   "Queries that the operator resolved in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.QueriesResolved }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_query_duration_seconds", windowed: true, duration: true,
+		help:   "Summed duration of the operator's queries in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.SumDuration }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_query_duration_average_seconds", windowed: true, duration: true,
+		help:   "Mean duration of the queries that the operator resolved in the window.",
+		values: one(func(o *chattonic.Operator) number { return &o.AvgDurationResolved }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_nps", windowed: true,
+		help:   "Net promoter score of the operator in the window, as it comes.",
+		values: one(func(o *chattonic.Operator) number { return &o.NPS }),
+	},
+	row[chattonic.Operator]{
+		name: "chattonic_operator_nps_responses", windowed: true,
+		help:   "Responses behind the operator's net promoter score.",
+		values: one(func(o *chattonic.Operator) number { return &o.NumberOfResponsesNPS }),
+	},
+)
+
+// teamTable is the metrics of a team that come with its operators.
+var teamTable = newTable(nil,
+	row[chattonic.Operators]{
+		name:   "chattonic_queries_pending",
+		help:   "Queries that wait for an operator now.",
+		values: one(func(o *chattonic.Operators) number { return &o.QueryPending }),
+	},
+)
+
+// operatorSamples returns the samples of an answer, those of an operator who
+// comes twice once.
+func operatorSamples(s *scope, answer *chattonic.Operators) []gauge {
+	samples := make([]gauge, 0, len(answer.Operators)*operatorTable.size()+len(teamTable.rows))
+	seen := make(map[chattonic.Text]struct{}, len(answer.Operators))
+	for i := range answer.Operators {
+		if _, again := seen[answer.Operators[i].ID]; again {
+			continue
+		}
+		seen[answer.Operators[i].ID] = struct{}{}
+		samples = operatorTable.appendTo(samples, s, answer.Operators[i:i+1])
+	}
+	return teamTable.appendTo(samples, s, []chattonic.Operators{*answer})
+}

@@ -1,0 +1,202 @@
+// Package fleet keeps the teams of the configuration in force: their clients,
+// and what they remember from one scrape to the next. A new configuration takes
+// its place at once and whole, while scrapes that are under way keep the teams
+// that they began with.
+package fleet
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/poll"
+)
+
+// Options adjusts the clients of all teams.
+type Options struct {
+	// RequestTimeout ends a call to the API.
+	RequestTimeout time.Duration
+	// MaxBody is the size in bytes beyond which an answer is refused.
+	MaxBody int64
+	// MaxCalls is the number of calls at a time.
+	MaxCalls int64
+	// UserAgent is what requests say they come from.
+	UserAgent string
+	// Own counts the requests.
+	Own *collector.Own
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Fleet is the teams in force. It is safe for concurrent use.
+type Fleet struct {
+	options Options
+	limit   *semaphore.Weighted
+
+	mu      sync.Mutex
+	current []*member
+}
+
+// member is a team at work. It ends when it is neither in force nor in use.
+type member struct {
+	config config.Team
+	team   *collector.Team
+	poller *poll.Poller
+	http   *http.Client
+
+	users int // guarded by Fleet.mu; being in force counts as one
+}
+
+// New returns a Fleet without teams.
+func New(o Options) *Fleet {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Fleet{options: o, limit: semaphore.NewWeighted(o.MaxCalls)}
+}
+
+// Apply puts a configuration in force, or fails and changes nothing. A team
+// whose settings are the same goes on as it is.
+func (f *Fleet) Apply(c *config.Config) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := make(map[string]*member, len(f.current))
+	for _, m := range f.current {
+		before[m.config.Codename] = m
+	}
+	next, fresh := make([]*member, 0, len(c.Teams)), []*member(nil)
+	for _, t := range c.Teams {
+		if m := before[t.Codename]; m != nil && reflect.DeepEqual(m.config, t) {
+			next = append(next, m)
+			continue
+		}
+		m, err := f.start(t)
+		if err != nil {
+			for _, m := range fresh {
+				m.end()
+			}
+			return fmt.Errorf("team %q: %w", t.Codename, err)
+		}
+		next, fresh = append(next, m), append(fresh, m)
+	}
+	for _, m := range next {
+		m.users++
+		f.options.Own.Watch(m.config.Codename)
+		delete(before, m.config.Codename)
+	}
+	last := f.current
+	f.current = next
+	f.release(last)
+	for codename := range before {
+		f.options.Own.Forget(codename)
+	}
+	return nil
+}
+
+// start makes what a team needs.
+func (f *Fleet) start(t config.Team) (*member, error) {
+	client, httpClient, err := NewClient(t, f.options.UserAgent,
+		chattonic.WithMaxBody(f.options.MaxBody),
+		chattonic.WithClock(f.options.Now),
+		chattonic.WithObserver(f.options.Own.Observer(t.Codename)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{config: t, http: httpClient}
+	m.poller = poll.New(client, poll.Options{
+		Timeout: f.options.RequestTimeout, OperatorsTTL: t.TTL.Operators, DashboardTTL: t.TTL.Dashboard, Limit: f.limit, Now: f.options.Now,
+	})
+	var threshold chattonic.Number
+	if t.Thresholds.QueriesPending != nil {
+		threshold = chattonic.NumberOf(*t.Thresholds.QueriesPending)
+	}
+	m.team = collector.NewTeam(collector.Settings{
+		Codename: t.Codename, API: m.poller, Collectors: t.Collectors, Windows: t.Windows, Location: t.Location,
+		Delay: t.Delay, DurationUnit: t.DurationUnit, QueriesPendingThreshold: threshold,
+	})
+	return m, nil
+}
+
+// NewClient returns the client of a configured team, and the HTTP client that
+// it makes its requests with, whose idle connections the caller closes.
+func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*chattonic.Client, *http.Client, error) {
+	httpClient, err := promconfig.NewClientFromConfig(t.HTTPClient, "chattonic", promconfig.WithUserAgent(userAgent))
+	if err != nil {
+		return nil, nil, fmt.Errorf("http_client: %w", err)
+	}
+	options = append([]chattonic.Option{chattonic.WithHTTPClient(httpClient), chattonic.WithDateFormatGroup(t.DateFormatGroup)}, options...)
+	client, err := chattonic.New(t.BaseURL, t.Codename, options...)
+	return client, httpClient, err
+}
+
+func (m *member) end() {
+	m.poller.Close()
+	m.http.CloseIdleConnections()
+}
+
+// release gives up a use of each member.
+func (f *Fleet) release(members []*member) {
+	for _, m := range members {
+		if m.users--; m.users == 0 {
+			m.end()
+		}
+	}
+}
+
+// Teams returns the teams in force. They can be scraped until release is
+// called, which must be done once.
+func (f *Fleet) Teams() (teams []*collector.Team, release func()) {
+	return f.use(func(*member) bool { return true })
+}
+
+// Team returns the team of the codename, as Teams does, or none.
+func (f *Fleet) Team(codename string) (teams []*collector.Team, release func()) {
+	return f.use(func(m *member) bool { return m.config.Codename == codename })
+}
+
+func (f *Fleet) use(wanted func(*member) bool) (teams []*collector.Team, release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var used []*member
+	for _, m := range f.current {
+		if wanted(m) {
+			m.users++
+			used, teams = append(used, m), append(teams, m.team)
+		}
+	}
+	return teams, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.release(used)
+	}
+}
+
+// Codenames returns the codenames of the teams in force, in the order of the
+// configuration.
+func (f *Fleet) Codenames() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	codenames := make([]string, len(f.current))
+	for i, m := range f.current {
+		codenames[i] = m.config.Codename
+	}
+	return codenames
+}
+
+// Close ends all teams that no scrape uses; those in use end with their scrape.
+func (f *Fleet) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.release(f.current)
+	f.current = nil
+}
+

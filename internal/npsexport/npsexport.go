@@ -1,0 +1,155 @@
+// Package npsexport is the command that has Chat-Tonic send an NPS report.
+package npsexport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/fleet"
+)
+
+// Options say which report is wanted.
+type Options struct {
+	// Teams are the configured teams.
+	Teams []config.Team
+	// Team is the codename of the team to report on; with a single configured
+	// team it may be empty.
+	Team string
+	// UserType says whose answers the report holds.
+	UserType chattonic.UserType
+	// Start and End bound the report, as RFC 3339 or as a date in the team's
+	// time zone, whose midnight is meant.
+	Start, End string
+	// Window is the name of a window up to now, in place of Start and End.
+	Window string
+	// Yes leaves out the question.
+	Yes bool
+	// Timeout ends the call.
+	Timeout time.Duration
+	// UserAgent is what the request says it comes from.
+	UserAgent string
+
+	// In is where the answer to the question comes from; nil where there is
+	// nobody to ask.
+	In io.Reader
+	// Out is where the command says what it does.
+	Out io.Writer
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Run says what will be sent, asks, and has it sent. It fails when it was not,
+// or when that is not certain.
+func Run(ctx context.Context, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	team, err := o.team()
+	if err != nil {
+		return err
+	}
+	window, err := o.window(team)
+	if err != nil {
+		return err
+	}
+	say := func(format string, a ...any) { _, _ = fmt.Fprintf(o.Out, format, a...) }
+	say("Chat-Tonic will send the NPS report of team %q, user type %s, from %s to %s, by e-mail to the user that the access token belongs to.\n",
+		team.Codename, o.UserType, window.Start.In(team.Location).Format(time.RFC3339), window.End.In(team.Location).Format(time.RFC3339))
+	if !o.Yes {
+		if o.In == nil {
+			return errors.New("nobody can be asked whether to send it, as the input is no terminal: add --yes")
+		}
+		say("Send it? [y/N] ")
+		answer, _ := bufio.NewReader(o.In).ReadString('\n') // the end of input is a no
+		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+			return errors.New("nothing was sent")
+		}
+	}
+	if err := o.send(ctx, team, window); err != nil {
+		return err
+	}
+	say("Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n")
+	return nil
+}
+
+func (o *Options) team() (config.Team, error) {
+	var codenames []string
+	for _, t := range o.Teams {
+		if t.Codename == o.Team || o.Team == "" && len(o.Teams) == 1 {
+			return t, nil
+		}
+		codenames = append(codenames, t.Codename)
+	}
+	if o.Team == "" {
+		return config.Team{}, fmt.Errorf("--team is needed: one of %s", strings.Join(codenames, ", "))
+	}
+	return config.Team{}, fmt.Errorf("--team %q is not configured: use one of %s", o.Team, strings.Join(codenames, ", "))
+}
+
+func (o *Options) window(t config.Team) (chattonic.Window, error) {
+	var none chattonic.Window
+	if o.Window != "" {
+		if o.Start != "" || o.End != "" {
+			return none, errors.New("--window goes without --start and --end")
+		}
+		spec, err := chattonic.ParseWindow(o.Window)
+		if err != nil {
+			return none, fmt.Errorf("--window: %w", err)
+		}
+		return spec.At(o.Now().In(t.Location)), nil
+	}
+	start, err := parseTime("--start", o.Start, t.Location)
+	if err != nil {
+		return none, err
+	}
+	end, err := parseTime("--end", o.End, t.Location)
+	if err != nil {
+		return none, err
+	}
+	if !start.Before(end) {
+		return none, fmt.Errorf("--start %s is not before --end %s", o.Start, o.End)
+	}
+	return chattonic.Window{Start: start, End: end}, nil
+}
+
+func parseTime(flag, text string, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, errors.New("--start and --end are needed, or --window")
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	at, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s %q is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z", flag, text)
+	}
+	return at, nil
+}
+
+func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
+	client, httpClient, err := fleet.NewClient(t, o.UserAgent)
+	if err != nil {
+		return fmt.Errorf("team %q: %w", t.Codename, err)
+	}
+	defer httpClient.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	err = client.ExportNPS(ctx, window, o.UserType)
+	var failure chattonic.Error
+	if !errors.As(err, &failure) {
+		return err
+	}
+	refused := failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError
+	if refused || failure.Cause == chattonic.CauseRequest || failure.Cause == chattonic.CauseTLS {
+		return fmt.Errorf("nothing was sent: %w", err)
+	}
+	return fmt.Errorf("the e-mail may have been sent or not, and it was not tried again: %w", err)
+}

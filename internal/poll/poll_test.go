@@ -1,0 +1,332 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/chattonic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// slowAPI answers after a delay. Each answer holds the number of its call.
+type slowAPI struct {
+	delay   time.Duration
+	err     error
+	calls   atomic.Int64
+	flying  atomic.Int64
+	highest atomic.Int64
+}
+
+func (s *slowAPI) call(ctx context.Context) (float64, error) {
+	n := s.calls.Add(1)
+	flying := s.flying.Add(1)
+	defer s.flying.Add(-1)
+	for high := s.highest.Load(); flying > high && !s.highest.CompareAndSwap(high, flying); high = s.highest.Load() {
+	}
+	select {
+	case <-time.After(s.delay):
+		return float64(n), s.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (s *slowAPI) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
+	n, err := s.call(ctx)
+	return &chattonic.Operators{Window: w, QueryPending: chattonic.NumberOf(n)}, err
+}
+
+func (s *slowAPI) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
+	n, err := s.call(ctx)
+	return &chattonic.Dashboard{Window: w, Rows: []chattonic.DashboardRow{{NewUsers: chattonic.NumberOf(n)}}}, err
+}
+
+func start(api API, adjust func(*Options)) *Poller {
+	o := Options{Timeout: 30 * time.Second, Limit: semaphore.NewWeighted(100)}
+	if adjust != nil {
+		adjust(&o)
+	}
+	return New(api, o)
+}
+
+var day = chattonic.Window{Name: "24h"}
+
+// scrape asks for the operators as a scrape that may take so long, and returns
+// the number of the call that answered.
+func scrape(t *testing.T, p *Poller, may time.Duration) (float64, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), may)
+	defer cancel()
+	answer, err := p.Operators(ctx, day)
+	if err != nil {
+		return 0, err
+	}
+	n, _ := answer.QueryPending.Float64()
+	return n, nil
+}
+
+func TestScrapesAtTheSameMomentShareACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: time.Second}
+		p := start(api, nil)
+		defer p.Close()
+		var scrapes sync.WaitGroup
+		for range 10 {
+			scrapes.Go(func() {
+				n, err := scrape(t, p, 10*time.Second)
+				assert.NoError(t, err)
+				assert.InDelta(t, 1, n, 0)
+			})
+		}
+		scrapes.Wait()
+		assert.EqualValues(t, 1, api.calls.Load())
+
+		n, err := scrape(t, p, 10*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 2, n, 0, "the next scrape asks again")
+	})
+}
+
+func TestOtherWindowsAndEndpointsAreOtherCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: time.Second}
+		p := start(api, nil)
+		defer p.Close()
+		var scrapes sync.WaitGroup
+		for _, name := range []string{"24h", "today"} {
+			w := chattonic.Window{Name: name}
+			scrapes.Go(func() {
+				answer, err := p.Operators(t.Context(), w)
+				if assert.NoError(t, err) {
+					assert.Equal(t, w, answer.Window)
+				}
+			})
+			scrapes.Go(func() {
+				answer, err := p.Dashboard(t.Context(), w)
+				if assert.NoError(t, err) {
+					assert.Equal(t, w, answer.Window)
+				}
+			})
+		}
+		scrapes.Wait()
+		assert.EqualValues(t, 4, api.calls.Load())
+		assert.EqualValues(t, 4, api.highest.Load(), "at the same time")
+	})
+}
+
+func TestAnswerServesUntilItsTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{}
+		p := start(api, func(o *Options) { o.OperatorsTTL = time.Minute })
+		defer p.Close()
+		want := []float64{1, 1, 1, 1, 2, 2} // at 0 s, 15 s, …, 75 s
+		for i, want := range want {
+			n, err := scrape(t, p, time.Second)
+			require.NoError(t, err)
+			assert.InDelta(t, want, n, 0, "scrape %d", i)
+			time.Sleep(15 * time.Second)
+		}
+		for range 2 {
+			_, err := p.Dashboard(t.Context(), day)
+			require.NoError(t, err)
+		}
+		assert.EqualValues(t, 4, api.calls.Load(), "the other endpoint has no ttl")
+	})
+}
+
+func TestLateAnswerServesTheNextScrapeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: 12 * time.Second}
+		p := start(api, nil)
+		defer p.Close()
+		_, err := scrape(t, p, 10*time.Second)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer")
+		time.Sleep(50 * time.Second)
+
+		n, err := scrape(t, p, 10*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 1, n, 0)
+		assert.EqualValues(t, 1, api.calls.Load())
+
+		_, err = scrape(t, p, 10*time.Second)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "it has been served")
+		assert.EqualValues(t, 2, api.calls.Load())
+	})
+}
+
+func TestLateAnswerGoesStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: 12 * time.Second}
+		p := start(api, nil)
+		defer p.Close()
+		_, err := scrape(t, p, 10*time.Second)
+		require.Error(t, err)
+		time.Sleep(2*time.Second + maxLate)
+		n, err := scrape(t, p, 20*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 2, n, 0)
+	})
+}
+
+func TestClockThatJumpsBackKeepsNothingForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shift := time.Duration(0)
+		api := &slowAPI{}
+		p := start(api, func(o *Options) {
+			o.OperatorsTTL = time.Minute
+			o.Now = func() time.Time { return time.Now().Add(shift) }
+		})
+		defer p.Close()
+		_, err := scrape(t, p, time.Second)
+		require.NoError(t, err)
+		shift = -time.Hour
+		n, err := scrape(t, p, time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 2, n, 0, "an answer from the future is not served")
+	})
+}
+
+func TestScrapeJoinsACallThatOutlivedItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: 20 * time.Second}
+		p := start(api, nil)
+		defer p.Close()
+		_, err := scrape(t, p, 10*time.Second)
+		require.Error(t, err)
+		n, err := scrape(t, p, 11*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 1, n, 0)
+		assert.EqualValues(t, 1, api.calls.Load())
+		_, err = scrape(t, p, time.Second)
+		require.Error(t, err, "it was received in time by the second scrape, so that nothing is kept")
+	})
+}
+
+func TestFailureIsNeverKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: 12 * time.Second, err: errors.New("broken")}
+		p := start(api, func(o *Options) { o.OperatorsTTL = time.Hour })
+		defer p.Close()
+		_, err := scrape(t, p, 10*time.Second)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(10 * time.Second)
+		_, err = scrape(t, p, 20*time.Second)
+		require.EqualError(t, err, "broken")
+		assert.EqualValues(t, 2, api.calls.Load())
+	})
+}
+
+func TestFailureDoesNotBringBackAnOlderAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{}
+		p := start(api, func(o *Options) { o.OperatorsTTL = time.Minute })
+		defer p.Close()
+		_, err := scrape(t, p, time.Second)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		api.err = errors.New("broken")
+		for range 2 {
+			_, err = scrape(t, p, time.Second)
+			require.EqualError(t, err, "broken")
+		}
+	})
+}
+
+func TestCallEndsAtTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: time.Hour}
+		p := start(api, nil)
+		defer p.Close()
+		begin := time.Now()
+		_, err := scrape(t, p, time.Minute)
+		require.Error(t, err)
+		assert.Equal(t, 30*time.Second, time.Since(begin))
+		assert.Zero(t, api.flying.Load())
+	})
+}
+
+func TestLimitBoundsCallsOfSeveralPollers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: time.Second}
+		limit := semaphore.NewWeighted(3)
+		var scrapes sync.WaitGroup
+		for range 10 {
+			p := start(api, func(o *Options) { o.Limit = limit })
+			defer p.Close()
+			scrapes.Go(func() {
+				_, err := scrape(t, p, 10*time.Second)
+				assert.NoError(t, err)
+			})
+		}
+		scrapes.Wait()
+		assert.EqualValues(t, 3, api.highest.Load())
+	})
+}
+
+func TestNoPlaceWithinTheLimitIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := semaphore.NewWeighted(1)
+		require.True(t, limit.TryAcquire(1))
+		api := &slowAPI{}
+		p := start(api, func(o *Options) { o.Limit = limit })
+		defer p.Close()
+		_, err := scrape(t, p, time.Minute)
+		require.EqualError(t, err, "asking the operators endpoint: no call could be made in time: too many are in flight, raise the limit or look for a team that hangs")
+		assert.Zero(t, api.calls.Load())
+	})
+}
+
+func TestCanceledScrapeSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(&slowAPI{delay: time.Hour}, nil)
+		defer p.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := p.Dashboard(ctx, day)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestCloseEndsCallsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: time.Hour}
+		p := start(api, nil)
+		_, err := scrape(t, p, time.Second)
+		require.Error(t, err)
+		assert.EqualValues(t, 1, api.flying.Load())
+		begin := time.Now()
+		p.Close()
+		assert.Zero(t, api.flying.Load())
+		assert.Zero(t, time.Since(begin))
+	})
+}
+
+func TestLateAnswerThatServedWithinItsTTLIsNotServedAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{delay: 12 * time.Second}
+		p := start(api, func(o *Options) { o.OperatorsTTL = 30 * time.Second })
+		defer p.Close()
+		_, err := scrape(t, p, 10*time.Second)
+		require.Error(t, err)
+		time.Sleep(15 * time.Second)
+		n, err := scrape(t, p, 10*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 1, n, 0)
+		time.Sleep(time.Minute)
+		n, err = scrape(t, p, 20*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 2, n, 0)
+	})
+}

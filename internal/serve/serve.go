@@ -1,0 +1,225 @@
+// Package serve runs the exporter as a server, or for a single scrape.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/web"
+)
+
+const (
+	// patience is how long scrapes in flight may go on when the exporter is
+	// told to end. Then they are answered with what is there.
+	patience = 3 * time.Second
+	// shutdown is how long the exporter takes to end at the most.
+	shutdown = 4500 * time.Millisecond
+	// headerTimeout and maxHeader bound what a client can hold up.
+	headerTimeout = 10 * time.Second
+	maxHeader     = 64 << 10
+)
+
+// Options say how the exporter runs.
+type Options struct {
+	// Load reads the configuration.
+	Load func() (*config.Config, error)
+	// RequestTimeout ends a call to the API, and a scrape that does not say how
+	// long it may take.
+	RequestTimeout time.Duration
+	// MaxBody is the size in bytes beyond which an answer is refused.
+	MaxBody int64
+	// MaxCalls is the number of calls at a time.
+	MaxCalls int64
+	// TimeoutOffset is how long before its own timeout a scrape is answered.
+	TimeoutOffset time.Duration
+	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
+	TeamsOnMetrics bool
+	// Profiling serves /debug/pprof/.
+	Profiling bool
+	// Simulated says that the data is not real.
+	Simulated bool
+	// Listen is the toolkit's configuration: addresses, TLS, basic auth.
+	Listen *toolkit.FlagConfig
+	// Logger is where failures go, and Slogger the same for the toolkit.
+	Logger  log.Logger
+	Slogger *slog.Logger
+}
+
+// exporter is the parts that serving and a single scrape have in common.
+type exporter struct {
+	Options
+	registry *prometheus.Registry
+	own      *collector.Own
+	fleet    *fleet.Fleet
+	loading  sync.Mutex
+}
+
+// start makes an exporter with its first configuration in force.
+func start(o Options) (*exporter, error) {
+	registry := prometheus.NewRegistry()
+	own := collector.NewOwn(registry)
+	e := &exporter{Options: o, registry: registry, own: own, fleet: fleet.New(fleet.Options{
+		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
+		UserAgent: "chattonic_exporter/" + version.Version, Own: own,
+	})}
+	if err := e.load(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// load puts the configuration in force as it is now.
+func (e *exporter) load() error {
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	c, err := e.Load()
+	if err == nil {
+		err = e.fleet.Apply(c)
+	}
+	e.own.Reloaded(err)
+	return err
+}
+
+// reload is load for a running exporter: where it fails the last configuration
+// stays, and the log says so.
+func (e *exporter) reload() error {
+	if err := e.load(); err != nil {
+		level.Error(e.Logger).Log("msg", "the configuration was not reloaded, the one in force stays", "err", err)
+		return err
+	}
+	level.Info(e.Logger).Log("msg", "the configuration was reloaded", "teams", len(e.fleet.Codenames()))
+	return nil
+}
+
+// Run serves until ctx ends, and then lets the scrapes in flight be answered.
+func Run(ctx context.Context, o Options) error {
+	e, err := start(o)
+	if err != nil {
+		return err
+	}
+	defer e.fleet.Close()
+	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	handler, err := web.New(web.Options{
+		Fleet: e.fleet, Registry: e.registry, Logger: o.Logger, Reload: e.reload,
+		ScrapeTimeout: o.RequestTimeout, TimeoutOffset: o.TimeoutOffset,
+		TeamsOnMetrics: o.TeamsOnMetrics, Profiling: o.Profiling, Simulated: o.Simulated,
+	})
+	if err != nil {
+		return err
+	}
+	level.Info(o.Logger).Log("msg", "starting", "version", version.Version, "revision", version.GetRevision(), "teams", strings.Join(e.fleet.Codenames(), ","))
+
+	// Requests end with their client, or all at once when patience is over.
+	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
+	defer hurry()
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- toolkit.ListenAndServe(server, o.Listen, o.Slogger) }()
+	if err := e.wait(ctx, served); err != nil {
+		return err
+	}
+
+	level.Info(o.Logger).Log("msg", "ending, scrapes in flight are answered")
+	defer time.AfterFunc(patience, hurry).Stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil {
+		_ = server.Close() // the scrapes that are left have had their time
+		err = fmt.Errorf("ending: scrapes were left unanswered: %w", err)
+		<-served
+		return err
+	}
+	<-served
+	return nil
+}
+
+// wait returns when the exporter is to end, with an error where it cannot
+// serve. Until then it reloads on SIGHUP.
+func (e *exporter) wait(ctx context.Context, served <-chan error) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-served:
+			return fmt.Errorf("serving HTTP: %w", err)
+		case <-hangups:
+			_ = e.reload() // has logged it
+		}
+	}
+}
+
+// Once writes the metrics of one scrape of all teams to w. It fails when the
+// scrape of any of them did. The exporter's own go_ and process_ metrics are
+// left out, so that the output can be a file among those of other exporters.
+func Once(ctx context.Context, o Options, w io.Writer) error {
+	e, err := start(o)
+	if err != nil {
+		return err
+	}
+	defer e.fleet.Close()
+	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+	defer cancel()
+	teams, release := e.fleet.Teams()
+	defer release()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector.New(ctx, o.Logger, nil, teams...))
+	families, err := registry.Gather()
+	if err != nil {
+		return fmt.Errorf("gathering the metrics: %w", err)
+	}
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+			return fmt.Errorf("writing the metrics: %w", err)
+		}
+	}
+	return down(families)
+}
+
+// down is an error that names the teams of which not all could be read.
+func down(families []*dto.MetricFamily) error {
+	var teams []string
+	for _, family := range families {
+		if family.GetName() != "chattonic_up" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if m.GetGauge().GetValue() == 0 {
+				teams = append(teams, m.GetLabel()[0].GetValue())
+			}
+		}
+	}
+	if teams == nil {
+		return nil
+	}
+	return errors.New("not all was read of " + strings.Join(teams, ", ") + "; the log says why")
+}

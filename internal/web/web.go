@@ -1,0 +1,226 @@
+// Package web answers HTTP: scrapes, probes of single teams, their discovery,
+// health and reload.
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"chattonic_exporter/collector"
+)
+
+// timeoutHeader is how Prometheus says how long it waits for a scrape.
+const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+
+// Fleet is the teams in force.
+type Fleet interface {
+	// Teams returns all teams, which are in use until release is called.
+	Teams() (teams []*collector.Team, release func())
+	// Team returns the team of a codename, or none, as Teams does.
+	Team(codename string) (teams []*collector.Team, release func())
+	// Codenames returns the codenames of all teams.
+	Codenames() []string
+}
+
+// Options say what a handler serves.
+type Options struct {
+	// Fleet is the teams in force.
+	Fleet Fleet
+	// Registry holds the exporter's own metrics.
+	Registry *prometheus.Registry
+	// Logger is where failures go.
+	Logger log.Logger
+	// Reload reads the configuration again.
+	Reload func() error
+	// ScrapeTimeout ends a scrape that does not say how long it may take.
+	ScrapeTimeout time.Duration
+	// TimeoutOffset is how long before the scrape's own timeout it is answered.
+	TimeoutOffset time.Duration
+	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
+	TeamsOnMetrics bool
+	// Profiling serves /debug/pprof/.
+	Profiling bool
+	// Simulated says on the landing page that the data is not real.
+	Simulated bool
+	// Now is the clock of the windows; nil means time.Now.
+	Now func() time.Time
+}
+
+type handler struct{ Options }
+
+// New returns the handler of everything the exporter serves.
+func New(o Options) (http.Handler, error) {
+	h := &handler{o}
+	landing, err := h.landingPage()
+	if err != nil {
+		return nil, fmt.Errorf("making the landing page: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", landing)
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, http.HandlerFunc(h.metrics)))
+	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, http.HandlerFunc(h.probe)))
+	mux.HandleFunc("GET /sd", h.discover)
+	mux.HandleFunc("GET /-/healthy", say("healthy"))
+	mux.HandleFunc("GET /-/ready", say("ready"))
+	mux.HandleFunc("POST /-/reload", h.reload)
+	if o.Profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux, nil
+}
+
+func (h *handler) landingPage() (http.Handler, error) {
+	c := toolkit.LandingConfig{
+		Name:        "Chat-Tonic Exporter",
+		Description: "Prometheus metrics of Chat-Tonic teams",
+		Version:     version.Info(),
+		Profiling:   strconv.FormatBool(h.Profiling),
+		Links: []toolkit.LandingLinks{
+			{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless that is switched off, of all teams"},
+			{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME has the metrics of one"},
+			{Address: "/-/healthy", Text: "Health", Description: "whether the exporter runs"},
+			{Address: "/-/ready", Text: "Readiness", Description: "whether it can be scraped"},
+		},
+	}
+	if h.Simulated {
+		c.ExtraHTML = `<p><strong>All data is simulated: this exporter runs with --demo and asks no real Chat-Tonic.</strong></p>`
+	}
+	return toolkit.NewLandingPage(c)
+}
+
+// metrics shows the exporter's own metrics and those of all teams.
+func (h *handler) metrics(w http.ResponseWriter, r *http.Request) {
+	if !h.TeamsOnMetrics {
+		h.show(w, r, h.Registry)
+		return
+	}
+	teams, release := h.Fleet.Teams()
+	defer release()
+	h.scrape(w, r, teams, h.Registry)
+}
+
+// probe shows the metrics of one team.
+func (h *handler) probe(w http.ResponseWriter, r *http.Request) {
+	targets := r.URL.Query()["target"]
+	if len(targets) != 1 {
+		http.Error(w, "say which team: /probe?target=CODENAME", http.StatusBadRequest)
+		return
+	}
+	teams, release := h.Fleet.Team(targets[0])
+	defer release()
+	if len(teams) == 0 {
+		http.Error(w, "the target is not the codename of a configured team; /sd lists them", http.StatusBadRequest)
+		return
+	}
+	h.scrape(w, r, teams)
+}
+
+// scrape asks the teams within the time that the scrape has.
+func (h *handler) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, others ...prometheus.Gatherer) {
+	ctx, cancel := context.WithTimeout(r.Context(), h.timeout(r))
+	defer cancel()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector.New(ctx, h.Logger, h.Now, teams...))
+	h.show(w, r, append(others, registry)...)
+}
+
+func (h *handler) show(w http.ResponseWriter, r *http.Request, from ...prometheus.Gatherer) {
+	promhttp.HandlerFor(prometheus.Gatherers(from), promhttp.HandlerOpts{
+		ErrorLog:          errorLog{h.Logger},
+		ErrorHandling:     promhttp.ContinueOnError,
+		Registry:          h.Registry,
+		EnableOpenMetrics: true,
+	}).ServeHTTP(w, r)
+}
+
+// timeout is how long the teams may take: what Prometheus says it waits, less
+// the offset for all that remains to be done then. An offset that leaves
+// nothing is left out, as Prometheus would have no answer at all otherwise.
+func (h *handler) timeout(r *http.Request) time.Duration {
+	seconds, err := strconv.ParseFloat(r.Header.Get(timeoutHeader), 64)
+	if err != nil || !(seconds > 0) || seconds > math.MaxInt32 {
+		return h.ScrapeTimeout
+	}
+	timeout := time.Duration(seconds * float64(time.Second))
+	if timeout > h.TimeoutOffset {
+		timeout -= h.TimeoutOffset
+	}
+	return timeout
+}
+
+// discover lists the teams for Prometheus HTTP service discovery, one group of
+// targets for each, so that relabelling can tell them apart.
+func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
+	type group struct {
+		Targets []string          `json:"targets"`
+		Labels  map[string]string `json:"labels"`
+	}
+	groups := []group{}
+	for _, codename := range h.Fleet.Codenames() {
+		groups = append(groups, group{[]string{codename}, map[string]string{"__meta_chattonic_team": codename}})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(groups); err != nil {
+		level.Debug(h.Logger).Log("msg", "a list of teams was not taken", "err", err)
+	}
+}
+
+// reload reads the configuration again. Reload logs its own failure.
+func (h *handler) reload(w http.ResponseWriter, _ *http.Request) {
+	if err := h.Reload(); err != nil {
+		http.Error(w, "the configuration in force stays: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	say("reloaded")(w, nil)
+}
+
+func say(what string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, what+"\n") // who does not read it has gone
+	}
+}
+
+// CheckHealth asks a running exporter's health page, such as
+// http://127.0.0.1:10042/-/healthy, and fails unless it says so.
+func CheckHealth(ctx context.Context, address string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return fmt.Errorf("checking the health: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("checking the health: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("checking the health: %s answered %s", address, resp.Status)
+	}
+	return nil
+}
+
+// errorLog takes what promhttp has to say.
+type errorLog struct{ logger log.Logger }
+
+// Println logs an error of gathering or encoding.
+func (l errorLog) Println(v ...any) {
+	level.Error(l.logger).Log("msg", "the metrics are not whole", "err", fmt.Sprint(v...))
+}
