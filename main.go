@@ -129,12 +129,7 @@ func (f *flags) app() *kingpin.Application {
 	f.simulate.Flags(cmd)
 
 	cmd = app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail.")
-	cmd.Flag("team", "Codename of the team; may be left out where there is one.").StringVar(&f.nps.Team)
-	cmd.Flag("user-type", "Whose answers: all, promoter, passive or detractor.").Required().EnumVar((*string)(&f.nps.UserType), "all", "promoter", "passive", "detractor")
-	cmd.Flag("start", "Start of the report: a date, or a time as in RFC 3339.").StringVar(&f.nps.Start)
-	cmd.Flag("end", "End of the report, which is not in it.").StringVar(&f.nps.End)
-	cmd.Flag("window", "In place of start and end: 24h, 7d, today, yesterday, this_week, this_month.").StringVar(&f.nps.Window)
-	cmd.Flag("yes", "Do not ask.").BoolVar(&f.nps.Yes)
+	f.nps.Flags(cmd)
 
 	cmd = app.Command("check-config", "Say whether a configuration file is valid.")
 	cmd.Arg("file", "The file.").Required().StringVar(&f.checked)

@@ -46,7 +46,7 @@ type Operator struct {
 	OnlineTime Number `json:"onlineTime"`
 	// AwayTime is the time away in the window.
 	AwayTime Number `json:"awayTime"`
-	// FreeTime is the time without a query in the window.
+	// FreeTime is the time free in the window.
 	FreeTime Number `json:"freeTime"`
 	// QueriesAssigned counts the queries that were assigned in the window.
 	QueriesAssigned Number `json:"queriesAssigned"`
@@ -62,6 +62,13 @@ type Operator struct {
 	// NumberOfResponsesNPS counts the responses behind NPS.
 	NumberOfResponsesNPS Number `json:"numberOfResponsesNps"`
 }
+
+// UnmarshalJSON reads an operator. It fails where the value is no object or a
+// field is of another type than documented.
+func (o *Operator) UnmarshalJSON(data []byte) error { return unmarshalObject(data, o) }
+
+// UnmarshalJSON reads an answer, and fails as that of Operator does.
+func (o *Operators) UnmarshalJSON(data []byte) error { return unmarshalObject(data, o) }
 
 // Operators asks for the team's operators over the window.
 func (c *Client) Operators(ctx context.Context, window Window) (*Operators, error) {

@@ -49,7 +49,7 @@ var operatorTable = newTable(
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_free_seconds", windowed: true, duration: true,
-		help:   "Time without a query in the window.",
+		help:   "Time free in the window.",
 		values: one(func(o *chattonic.Operator) number { return &o.FreeTime }),
 	},
 	row[chattonic.Operator]{

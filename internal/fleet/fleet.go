@@ -199,4 +199,3 @@ func (f *Fleet) Close() {
 	f.release(f.current)
 	f.current = nil
 }
-

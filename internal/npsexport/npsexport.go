@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kingpin/v2"
+
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/fleet"
@@ -44,6 +46,20 @@ type Options struct {
 	Out io.Writer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Flags declares the flags of the command.
+func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	var userTypes []string
+	for _, userType := range chattonic.UserTypes() {
+		userTypes = append(userTypes, string(userType))
+	}
+	cmd.Flag("team", "Codename of the team; may be left out where there is one.").StringVar(&o.Team)
+	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+".").Required().EnumVar((*string)(&o.UserType), userTypes...)
+	cmd.Flag("start", "Start of the report: a date in the team's time zone, or a time as in RFC 3339.").StringVar(&o.Start)
+	cmd.Flag("end", "End of the report, which is not in it.").StringVar(&o.End)
+	cmd.Flag("window", "In place of start and end: 24h, 7d, today, yesterday, this_week, this_month.").StringVar(&o.Window)
+	cmd.Flag("yes", "Do not ask.").BoolVar(&o.Yes)
 }
 
 // Run says what will be sent, asks, and has it sent. It fails when it was not,

@@ -139,7 +139,9 @@ func (h *handler) scrape(w http.ResponseWriter, r *http.Request, teams []*collec
 	defer cancel()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector.New(ctx, h.Logger, h.Now, teams...))
-	h.show(w, r, append(others, registry)...)
+	// The teams come first, so that what the exporter says of its own work has
+	// this scrape in it.
+	h.show(w, r, append([]prometheus.Gatherer{registry}, others...)...)
 }
 
 func (h *handler) show(w http.ResponseWriter, r *http.Request, from ...prometheus.Gatherer) {

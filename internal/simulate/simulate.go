@@ -1,0 +1,189 @@
+// Package simulate serves a simulated Chat-Tonic: as a command, and inside the
+// exporter for its demo.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/config"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	shutdown      = 2 * time.Second
+)
+
+// Options are the flags of the command.
+type Options struct {
+	// Listen is the address to serve on.
+	Listen string
+	// Codenames are the teams' codenames, and Token is the token of all.
+	Codenames []string
+	Token     string
+	// Operators is the number of operators of each team.
+	Operators int
+	// Seed decides everything that happens.
+	Seed uint64
+	// Timezone is where the contact centre is.
+	Timezone string
+	// Scenario is the first scenario.
+	Scenario string
+	// Buckets has the dashboard answer with a row for each bucket.
+	Buckets bool
+	// Documented has all teams answer with the documented answers.
+	Documented bool
+	// Out is where the command says what it serves.
+	Out io.Writer
+}
+
+// Flags declares the flags of the command.
+func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	cmd.Flag("listen-address", "Address to serve on.").Default("127.0.0.1:10043").StringVar(&o.Listen)
+	cmd.Flag("team", "Codename of a team; may be repeated.").Default("acme").StringsVar(&o.Codenames)
+	cmd.Flag("token", "Access token that requests must bear. It guards no secret.").Default("simulated").StringVar(&o.Token)
+	cmd.Flag("operators", "Operators of each team.").Default("25").IntVar(&o.Operators)
+	cmd.Flag("seed", "Decides all that happens: the same seed, the same day.").Default("1").Uint64Var(&o.Seed)
+	cmd.Flag("timezone", "Time zone of the contact centre.").Default("UTC").StringVar(&o.Timezone)
+	var scenarios []string
+	for _, scenario := range chattonictest.Scenarios() {
+		scenarios = append(scenarios, string(scenario))
+	}
+	cmd.Flag("scenario", "What goes on at first: "+strings.Join(scenarios, " or ")+".").Default(scenarios[0]).EnumVar(&o.Scenario, scenarios...)
+	cmd.Flag("buckets", "Answer with a dashboard row for each bucket of dateFormatGroup.").BoolVar(&o.Buckets)
+	cmd.Flag("documented", "Answer with the documented answers only.").BoolVar(&o.Documented)
+}
+
+// Run serves the API, and a page to switch scenarios and faults at /, until ctx
+// ends.
+func Run(ctx context.Context, o Options) error {
+	zone, err := time.LoadLocation(o.Timezone)
+	if err != nil {
+		return fmt.Errorf("--timezone %q is unknown: use an IANA name such as Europe/Madrid", o.Timezone)
+	}
+	var teams []chattonictest.Team
+	for i, codename := range o.Codenames {
+		teams = append(teams, chattonictest.Team{
+			Codename: codename, Token: o.Token, Seed: o.Seed + uint64(i), Operators: o.Operators, Buckets: o.Buckets, Documented: o.Documented,
+		})
+	}
+	simulated, err := chattonictest.New(chattonictest.Options{Teams: teams, Location: zone})
+	if err != nil {
+		return err
+	}
+	if err := simulated.SetScenario("", chattonictest.Scenario(o.Scenario)); err != nil {
+		return err
+	}
+	s, err := start(ctx, o.Listen, simulated)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(o.Out, "Simulated Chat-Tonic API: http://%s\nPage to switch scenarios and faults: http://%s/\nTeams: %s\nAccess token: %s\n",
+		s.address, s.address, strings.Join(o.Codenames, ", "), o.Token); err != nil {
+		s.close()
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		s.close()
+		return nil
+	case err := <-s.served:
+		simulated.Close()
+		return fmt.Errorf("serving the simulated API: %w", err)
+	}
+}
+
+// server is a simulated Chat-Tonic that listens.
+type server struct {
+	simulated *chattonictest.Server
+	http      *http.Server
+	address   string
+	served    chan error
+}
+
+func start(ctx context.Context, address string, simulated *chattonictest.Server) (*server, error) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("serving the simulated API: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", simulated)
+	mux.Handle("/", simulated.Control())
+	s := &server{
+		simulated: simulated, http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
+		address: listener.Addr().String(), served: make(chan error, 1),
+	}
+	go func() { s.served <- s.http.Serve(listener) }()
+	return s, nil
+}
+
+// close ends the server. Requests that hang on purpose end with it.
+func (s *server) close() {
+	s.simulated.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdown)
+	defer cancel()
+	if errors.Is(s.http.Shutdown(ctx), context.DeadlineExceeded) {
+		_ = s.http.Close() // what is left had its time
+	}
+	<-s.served
+}
+
+// Demo is a simulated Chat-Tonic with a configuration of teams that ask it.
+type Demo struct{ server *server }
+
+// demoToken is for the demo's own API on loopback and guards nothing.
+const demoToken = "simulated"
+
+// demoTeams are teams of different sizes, so that dashboards have something to
+// tell apart.
+var demoTeams = []chattonictest.Team{
+	{Codename: "sales", Token: demoToken, Seed: 1, Operators: 12},
+	{Codename: "support", Token: demoToken, Seed: 2, Operators: 30},
+	{Codename: "billing", Token: demoToken, Seed: 3, Operators: 10},
+}
+
+// StartDemo serves a simulated API on a free port of the loopback interface,
+// and says in the log that it is one. Close ends it.
+func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
+	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, "127.0.0.1:0", simulated)
+	if err != nil {
+		return nil, err
+	}
+	level.Warn(logger).Log("msg", "DEMO: all data is simulated, no real Chat-Tonic is asked", "switch", "http://"+s.address+"/")
+	return &Demo{s}, nil
+}
+
+// Load returns the configuration of the demo's teams.
+func (d *Demo) Load() (*config.Config, error) {
+	var file strings.Builder
+	fmt.Fprintf(&file, `
+defaults:
+  base_url: http://%s
+  windows: [24h, 1h, today]
+  http_client: {authorization: {credentials: %s}}
+teams:
+`, d.server.address, demoToken)
+	for _, t := range demoTeams {
+		fmt.Fprintf(&file, "  - {codename: %s, thresholds: {queries_pending: %d}}\n", t.Codename, t.Operators/2)
+	}
+	return config.Parse("demo", []byte(file.String()))
+}
+
+// Close ends the simulated API.
+func (d *Demo) Close() { d.server.close() }
