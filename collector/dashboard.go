@@ -26,12 +26,12 @@ var dashboardTable = newTable(nil,
 	},
 	row[chattonic.DashboardRow]{
 		name: "chattonic_dashboard_new_users", windowed: true, combine: sum,
-		help:   "Users who came for the first time in the window.",
+		help:   "New users in the window.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.NewUsers }),
 	},
 	row[chattonic.DashboardRow]{
 		name: "chattonic_dashboard_active_users", windowed: true,
-		help:   "Users who were active in the window; absent where the answer has several rows.",
+		help:   "Active users in the window; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.ActiveUsers }),
 	},
 	row[chattonic.DashboardRow]{

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/kingpin/v2" //nolint:depguard // main would be too long with each command's flags
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/config"
@@ -28,7 +31,7 @@ type Options struct {
 	// UserType says whose answers the report holds.
 	UserType chattonic.UserType
 	// Start and End bound the report, as RFC 3339 or as a date in the team's
-	// time zone, whose midnight is meant.
+	// time zone, whose first instant is meant.
 	Start, End string
 	// Window is the name of a window up to now, in place of Start and End.
 	Window string
@@ -50,16 +53,20 @@ type Options struct {
 
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
-	var userTypes []string
-	for _, userType := range chattonic.UserTypes() {
-		userTypes = append(userTypes, string(userType))
-	}
+	userTypes := userTypes()
 	cmd.Flag("team", "Codename of the team; may be left out where there is one.").StringVar(&o.Team)
-	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+".").Required().EnumVar((*string)(&o.UserType), userTypes...)
+	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+".").EnumVar((*string)(&o.UserType), userTypes...)
 	cmd.Flag("start", "Start of the report: a date in the team's time zone, or a time as in RFC 3339.").StringVar(&o.Start)
 	cmd.Flag("end", "End of the report, which is not in it.").StringVar(&o.End)
 	cmd.Flag("window", "In place of start and end: 24h, 7d, today, yesterday, this_week, this_month.").StringVar(&o.Window)
 	cmd.Flag("yes", "Do not ask.").BoolVar(&o.Yes)
+}
+
+func userTypes() (names []string) {
+	for _, userType := range chattonic.UserTypes() {
+		names = append(names, string(userType))
+	}
+	return names
 }
 
 // Run says what will be sent, asks, and has it sent. It fails when it was not,
@@ -67,6 +74,9 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if !slices.Contains(chattonic.UserTypes(), o.UserType) {
+		return fmt.Errorf("--user-type is needed: one of %s", strings.Join(userTypes(), ", "))
 	}
 	team, err := o.team()
 	if err != nil {
@@ -84,8 +94,9 @@ func Run(ctx context.Context, o Options) error {
 			return errors.New("nobody can be asked whether to send it, as the input is no terminal: add --yes")
 		}
 		say("Send it? [y/N] ")
-		answer, _ := bufio.NewReader(o.In).ReadString('\n') // the end of input is a no
-		if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		answer, err := bufio.NewReader(o.In).ReadString('\n')
+		answer = strings.ToLower(strings.TrimSpace(answer))
+		if err != nil || ctx.Err() != nil || answer != "y" && answer != "yes" {
 			return errors.New("nothing was sent")
 		}
 	}
@@ -143,11 +154,21 @@ func parseTime(flag, text string, zone *time.Location) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	at, err := time.ParseInLocation(time.DateOnly, text, zone)
+	noon, err := time.ParseInLocation(time.DateOnly+"T15", text+"T12", zone)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%s %q is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z", flag, text)
 	}
-	return at, nil
+	return startOfDay(noon), nil
+}
+
+// startOfDay returns the first instant of the day of t, which is not 00:00 in
+// places where clocks change at midnight.
+func startOfDay(t time.Time) time.Time {
+	today, err := chattonic.ParseWindow("today")
+	if err != nil {
+		panic(err) // a constant that the tests cover
+	}
+	return today.At(t).Start
 }
 
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
@@ -158,13 +179,15 @@ func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Wind
 	defer httpClient.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	err = client.ExportNPS(ctx, window, o.UserType)
 	var failure chattonic.Error
 	if !errors.As(err, &failure) {
 		return err
 	}
 	refused := failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError
-	if refused || failure.Cause == chattonic.CauseRequest || failure.Cause == chattonic.CauseTLS {
+	if refused || !connected.Load() {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
 	return fmt.Errorf("the e-mail may have been sent or not, and it was not tried again: %w", err)

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/kingpin/v2" //nolint:depguard // main would be too long with each command's flags
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
@@ -52,7 +52,8 @@ type Options struct {
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("listen-address", "Address to serve on.").Default("127.0.0.1:10043").StringVar(&o.Listen)
 	cmd.Flag("team", "Codename of a team; may be repeated.").Default("acme").StringsVar(&o.Codenames)
-	cmd.Flag("token", "Access token that requests must bear. It guards no secret.").Default("simulated").StringVar(&o.Token)
+	// Its variable would be the one that holds the exporter's real token.
+	cmd.Flag("token", "Access token that requests must bear. It guards no secret.").Default("simulated").NoEnvar().StringVar(&o.Token)
 	cmd.Flag("operators", "Operators of each team.").Default("25").IntVar(&o.Operators)
 	cmd.Flag("seed", "Decides all that happens: the same seed, the same day.").Default("1").Uint64Var(&o.Seed)
 	cmd.Flag("timezone", "Time zone of the contact centre.").Default("UTC").StringVar(&o.Timezone)
@@ -91,17 +92,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if _, err := fmt.Fprintf(o.Out, "Simulated Chat-Tonic API: http://%s\nPage to switch scenarios and faults: http://%s/\nTeams: %s\nAccess token: %s\n",
 		s.address, s.address, strings.Join(o.Codenames, ", "), o.Token); err != nil {
-		s.close()
-		return err
+		s.close(ctx)
+		return fmt.Errorf("saying what is simulated: %w", err)
 	}
-	select {
-	case <-ctx.Done():
-		s.close()
-		return nil
-	case err := <-s.served:
-		simulated.Close()
-		return fmt.Errorf("serving the simulated API: %w", err)
-	}
+	return s.wait(ctx)
 }
 
 // server is a simulated Chat-Tonic that listens.
@@ -109,7 +103,8 @@ type server struct {
 	simulated *chattonictest.Server
 	http      *http.Server
 	address   string
-	served    chan error
+	ended     chan struct{} // closed when http has ended, by err
+	err       error
 }
 
 func start(ctx context.Context, address string, simulated *chattonictest.Server) (*server, error) {
@@ -123,21 +118,37 @@ func start(ctx context.Context, address string, simulated *chattonictest.Server)
 	mux.Handle("/", simulated.Control())
 	s := &server{
 		simulated: simulated, http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
-		address: listener.Addr().String(), served: make(chan error, 1),
+		address: listener.Addr().String(), ended: make(chan struct{}),
 	}
-	go func() { s.served <- s.http.Serve(listener) }()
+	go func() {
+		defer close(s.ended)
+		s.err = s.http.Serve(listener)
+	}()
 	return s, nil
 }
 
-// close ends the server. Requests that hang on purpose end with it.
-func (s *server) close() {
+// wait closes the server when ctx ends. It fails when the server ends before.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		s.close(ctx)
+		return nil
+	case <-s.ended:
+		s.close(ctx)
+		return fmt.Errorf("serving the simulated API: %w", s.err)
+	}
+}
+
+// close ends the server, also where ctx has ended. Requests that hang on
+// purpose end with it.
+func (s *server) close(ctx context.Context) {
 	s.simulated.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), shutdown)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 	defer cancel()
 	if errors.Is(s.http.Shutdown(ctx), context.DeadlineExceeded) {
 		_ = s.http.Close() // what is left had its time
 	}
-	<-s.served
+	<-s.ended
 }
 
 // Demo is a simulated Chat-Tonic with a configuration of teams that ask it.
@@ -185,5 +196,5 @@ teams:
 	return config.Parse("demo", []byte(file.String()))
 }
 
-// Close ends the simulated API.
-func (d *Demo) Close() { d.server.close() }
+// Close ends the simulated API, also where ctx has ended.
+func (d *Demo) Close(ctx context.Context) { d.server.close(ctx) }

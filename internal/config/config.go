@@ -1,0 +1,198 @@
+// Package config reads which teams the exporter asks about and how: from a
+// YAML file, or for a single team from flags and the environment.
+//
+// A file is read strictly. Every error has the form FILE:LINE: what is wrong:
+// what to do about it, and never quotes a secret.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	promconfig "github.com/prometheus/common/config"
+
+	"chattonic_exporter/chattonic"
+)
+
+// Collectors are the names of the known collectors, in the order in which a
+// team's are given.
+var Collectors = []string{"operators", "dashboard"}
+
+// Config holds the settings of all teams.
+type Config struct {
+	// Teams holds at least one team, in the order of the file. No two have the
+	// same codename.
+	Teams []Team
+}
+
+// Team is one team's settings after defaults have been applied.
+type Team struct {
+	// Codename names the team in the API's URLs.
+	Codename string
+	// BaseURL is the API's base URL, such as https://chat-tonic.example.
+	BaseURL string
+	// Windows holds at least one window, each once. What has no window label
+	// is taken from the answer for the first.
+	Windows []chattonic.WindowSpec
+	// Location is the time zone of the calendar windows.
+	Location *time.Location
+	// DurationUnit is how long one unit of onlineTime and the API's other
+	// durations lasts: a millisecond, a second or a minute. The API does not
+	// document it.
+	DurationUnit time.Duration
+	// DateFormatGroup is the format by which the dashboard groups its rows.
+	DateFormatGroup string
+	// Delay is how long before now a window ends, for data that comes late.
+	Delay time.Duration
+	// TTL says how long answers may serve further scrapes.
+	TTL TTL
+	// Collectors holds at least one name out of the package's Collectors, in
+	// that list's order.
+	Collectors []string
+	// Thresholds holds what alerts compare the team's values with.
+	Thresholds Thresholds
+	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
+	// paths no longer depend on the directory of the configuration file.
+	HTTPClient promconfig.HTTPClientConfig
+}
+
+// TTL says how long an answer may serve further scrapes; 0 has every scrape
+// ask anew.
+type TTL struct {
+	// Operators is for answers of the operators endpoint.
+	Operators time.Duration
+	// Dashboard is for answers of the dashboard endpoint.
+	Dashboard time.Duration
+}
+
+// Thresholds holds what alerts compare a team's values with.
+type Thresholds struct {
+	// QueriesPending is a number of waiting queries of at least 0, or nil where
+	// none is configured.
+	QueriesPending *float64
+}
+
+// Flags is what flags and the environment say about a single team.
+type Flags struct {
+	// URL is the API's base URL, from --chattonic.url.
+	URL string
+	// Codename names the team in the API's URLs, from --chattonic.codename.
+	Codename string
+	// TokenFile is the path of a file that holds the access token, from
+	// --chattonic.token-file.
+	TokenFile string
+	// Token is the access token itself, from CHATTONIC_EXPORTER_TOKEN.
+	Token string
+}
+
+// Single returns the configuration of one team without a file. It fails unless
+// the URL, the codename and exactly one source of the access token are given
+// and can be used.
+func Single(f Flags) (*Config, error) {
+	switch {
+	case f.URL == "":
+		return nil, errors.New("--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file")
+	case f.Codename == "":
+		return nil, errors.New("--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file")
+	}
+	if _, err := chattonic.ParseBaseURL(f.URL); err != nil {
+		return nil, fmt.Errorf("--chattonic.url: %w", err)
+	}
+	if err := checkCodename(f.Codename); err != nil {
+		return nil, fmt.Errorf("--chattonic.codename: %w", err)
+	}
+	authorization, err := singleAuthorization(f)
+	if err != nil {
+		return nil, err
+	}
+	team := builtIn()
+	team.Codename = f.Codename
+	team.BaseURL = f.URL
+	team.HTTPClient.Authorization = authorization
+	return &Config{Teams: []Team{team}}, nil
+}
+
+// singleAuthorization checks where the access token of a single team comes
+// from. White space around the token itself does not count, as in a file.
+func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
+	token := strings.TrimSpace(f.Token)
+	switch {
+	case f.TokenFile != "" && token != "":
+		return nil, errors.New("both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them")
+	case f.TokenFile == "" && token == "":
+		return nil, errors.New("no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
+	case f.TokenFile != "":
+		if err := checkTokenFile(f.TokenFile); err != nil {
+			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
+		}
+	default:
+		if err := checkToken(token); err != nil {
+			return nil, fmt.Errorf("CHATTONIC_EXPORTER_TOKEN: %w", err)
+		}
+	}
+	return &promconfig.Authorization{
+		Type:            "Bearer",
+		Credentials:     promconfig.Secret(token),
+		CredentialsFile: f.TokenFile,
+	}, nil
+}
+
+// Load reads and checks the configuration file at path. Every error names the
+// file and, where there is one, the line and the key.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the configuration file cannot be read: %w: check the path and that this user may read it", path, cause(err))
+	}
+	return Parse(path, data)
+}
+
+// Parse reads and checks a configuration from memory. The name stands for the
+// file in errors, and relative paths of files in it are relative to the name's
+// directory. Every file it names must exist. Every error names the file and,
+// where there is one, the line and the key.
+func Parse(name string, data []byte) (*Config, error) {
+	config, err := parse(name, data)
+	var p *problem
+	switch {
+	case err == nil:
+		return config, nil
+	case errors.As(err, &p) && p.line > 0:
+		return nil, fmt.Errorf("%s:%d: %w", name, p.line, err)
+	default:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+// builtIn returns the settings of a team that neither itself nor the file's
+// defaults say anything about. Codename, base URL and access token have none.
+func builtIn() Team {
+	day, err := chattonic.ParseWindow("24h")
+	if err != nil {
+		panic(err) // a constant that the tests cover
+	}
+	return Team{
+		Windows:         []chattonic.WindowSpec{day},
+		Location:        time.UTC,
+		DurationUnit:    time.Second,
+		DateFormatGroup: chattonic.DefaultDateFormatGroup,
+		Collectors:      append([]string(nil), Collectors...),
+		HTTPClient:      promconfig.DefaultHTTPClientConfig,
+	}
+}
+
+// checkCodename adds to the client's rules that a codename is valid UTF-8,
+// which labels of metrics must be.
+func checkCodename(codename string) error {
+	if !utf8.ValidString(codename) {
+		return fmt.Errorf("the codename %q is not valid UTF-8: use the one in the API's URLs", codename)
+	}
+	if err := chattonic.CheckCodename(codename); err != nil {
+		return fmt.Errorf("%w: use the one in the API's URLs", err)
+	}
+	return nil
+}

@@ -1,0 +1,420 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata" // time zones where the machine has none
+
+	promconfig "github.com/prometheus/common/config"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+)
+
+// inDirectory makes a directory of files the working directory.
+func inDirectory(t *testing.T, files map[string]string) string {
+	t.Helper()
+	directory := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(directory, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	t.Chdir(directory)
+	return directory
+}
+
+// secret is what no error may tell.
+const secret = "s3cr3t"
+
+var testFiles = map[string]string{
+	"token":      secret + "\n",
+	"other":      secret,
+	"empty":      " \n",
+	"two-lines":  secret + "\n" + secret,
+	"not-a-cert": secret,
+}
+
+// mustParse returns the teams of a file that is right.
+func mustParse(t *testing.T, text string) []Team {
+	t.Helper()
+	config, err := Parse("exporter.yml", []byte(text))
+	require.NoError(t, err)
+	return config.Teams
+}
+
+func windowNames(team Team) (names []string) {
+	for _, window := range team.Windows {
+		names = append(names, window.Name())
+	}
+	return names
+}
+
+func TestExample(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, `
+defaults:                       # any key of a team; a team overrides it
+  base_url: https://chat-tonic.example
+  windows: [24h]                # rolling durations, or today, yesterday, this_week, this_month
+  timezone: UTC                 # IANA name
+  duration_unit: seconds        # milliseconds, seconds, minutes
+  date_format_group: "%Y-%m-%d %H"
+  delay: 0s
+  ttl: {operators: 0s, dashboard: 0s}
+  collectors: [operators, dashboard]
+  http_client: {}
+teams:
+  - codename: acme
+    http_client: {authorization: {credentials_file: token}}
+    windows: [1h, today]
+    thresholds: {queries_pending: 10}
+`)
+	require.Len(t, teams, 1)
+	team := teams[0]
+	assert.Equal(t, []string{"1h", "today"}, windowNames(team))
+	team.Windows = nil
+	ten := 10.0
+	client := promconfig.DefaultHTTPClientConfig
+	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
+	assert.Equal(t, Team{
+		Codename:        "acme",
+		BaseURL:         "https://chat-tonic.example",
+		Location:        time.UTC,
+		DurationUnit:    time.Second,
+		DateFormatGroup: "%Y-%m-%d %H",
+		Collectors:      []string{"operators", "dashboard"},
+		Thresholds:      Thresholds{QueriesPending: &ten},
+		HTTPClient:      client,
+	}, team)
+}
+
+func TestBuiltInDefaults(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, strings.ReplaceAll(leastFile, "/run/secrets/acme", "token"))
+	require.Len(t, teams, 1)
+	team := teams[0]
+	assert.Equal(t, []string{"24h"}, windowNames(team))
+	team.Windows = nil
+	client := promconfig.DefaultHTTPClientConfig
+	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
+	assert.Equal(t, Team{
+		Codename:        "acme",
+		BaseURL:         "https://chat-tonic.example",
+		Location:        time.UTC,
+		DurationUnit:    time.Second,
+		DateFormatGroup: chattonic.DefaultDateFormatGroup,
+		Collectors:      []string{"operators", "dashboard"},
+		HTTPClient:      client,
+	}, team)
+
+	team.Collectors[0] = "changed"
+	assert.Equal(t, []string{"operators", "dashboard"}, Collectors, "a team's collectors are its own")
+}
+
+// overriding is a file in which teams override all of the defaults or none.
+const overriding = `
+defaults:
+  base_url: https://one.example
+  windows: [7d, this_month]
+  timezone: America/Sao_Paulo
+  duration_unit: minutes
+  date_format_group: 0
+  delay: 5m
+  ttl: {operators: 30s, dashboard: 1h30m}
+  collectors: [dashboard]
+  thresholds: {queries_pending: 2.5}
+  http_client: {authorization: {credentials: ` + secret + `}}
+teams:
+  - codename: heir
+  - codename: 42
+    base_url: http://two.example/api
+    windows: [yesterday]
+    timezone: UTC
+    duration_unit: milliseconds
+    date_format_group: "%Y"
+    delay: 0s
+    ttl: {operators: 0s}
+    collectors: [dashboard, operators]
+    thresholds: {queries_pending: 0}
+    http_client: {basic_auth: {username: me, password_file: token}, authorization: null}
+  - codename: "none"
+    ttl:
+    thresholds: {queries_pending: null}
+`
+
+func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, overriding)
+	require.Len(t, teams, 3)
+	saoPaulo, err := time.LoadLocation("America/Sao_Paulo")
+	require.NoError(t, err)
+
+	heir := teams[0]
+	assert.Equal(t, "heir", heir.Codename)
+	assert.Equal(t, "https://one.example", heir.BaseURL)
+	assert.Equal(t, []string{"7d", "this_month"}, windowNames(heir))
+	assert.Equal(t, saoPaulo, heir.Location)
+	assert.Equal(t, time.Minute, heir.DurationUnit)
+	assert.Equal(t, "0", heir.DateFormatGroup)
+	assert.Equal(t, 5*time.Minute, heir.Delay)
+	assert.Equal(t, TTL{Operators: 30 * time.Second, Dashboard: 90 * time.Minute}, heir.TTL)
+	assert.Equal(t, []string{"dashboard"}, heir.Collectors)
+	require.NotNil(t, heir.Thresholds.QueriesPending)
+	assert.InDelta(t, 2.5, *heir.Thresholds.QueriesPending, 0)
+	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", Credentials: secret}, heir.HTTPClient.Authorization)
+
+	other := teams[1]
+	assert.Equal(t, "42", other.Codename)
+	assert.Equal(t, "http://two.example/api", other.BaseURL)
+	assert.Equal(t, []string{"yesterday"}, windowNames(other))
+	assert.Equal(t, time.UTC, other.Location)
+	assert.Equal(t, time.Millisecond, other.DurationUnit)
+	assert.Equal(t, "%Y", other.DateFormatGroup)
+	assert.Zero(t, other.Delay)
+	assert.Equal(t, TTL{Operators: 0, Dashboard: 90 * time.Minute}, other.TTL, "the other key of the defaults stays")
+	assert.Equal(t, []string{"operators", "dashboard"}, other.Collectors, "in the known order")
+	require.NotNil(t, other.Thresholds.QueriesPending)
+	assert.Zero(t, *other.Thresholds.QueriesPending)
+	assert.Nil(t, other.HTTPClient.Authorization, "null drops the one of the defaults")
+	assert.Equal(t, &promconfig.BasicAuth{Username: "me", PasswordFile: "token"}, other.HTTPClient.BasicAuth)
+
+	assert.Equal(t, heir.TTL, teams[2].TTL, "a mapping without keys overrides none")
+	assert.Nil(t, teams[2].Thresholds.QueriesPending, "null drops the one of the defaults")
+}
+
+func TestHTTPClientMerge(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, `
+defaults:
+  base_url: https://chat-tonic.example
+  http_client:
+    authorization: {type: Special, credentials: `+secret+`}
+    tls_config: {server_name: inner.example, insecure_skip_verify: true}
+    proxy_url: http://proxy.example:3128
+    follow_redirects: false
+teams:
+  - codename: a
+    http_client: {authorization: {credentials_file: token}}
+  - codename: b
+    http_client: {tls_config: {min_version: TLS13}, proxy_url: null, enable_http2: false}
+`)
+	require.Len(t, teams, 2)
+	a, b := teams[0].HTTPClient, teams[1].HTTPClient
+	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}, a.Authorization, "replaced as a whole")
+	assert.Equal(t, promconfig.TLSConfig{ServerName: "inner.example", InsecureSkipVerify: true}, a.TLSConfig)
+	assert.Equal(t, "http://proxy.example:3128", a.ProxyURL.String())
+	assert.False(t, a.FollowRedirects)
+	assert.True(t, a.EnableHTTP2)
+
+	assert.Equal(t, &promconfig.Authorization{Type: "Special", Credentials: secret}, b.Authorization)
+	assert.Equal(t, promconfig.TLSConfig{MinVersion: promconfig.TLSVersions["TLS13"]}, b.TLSConfig, "replaced as a whole")
+	assert.Nil(t, b.ProxyURL.URL)
+	assert.False(t, b.EnableHTTP2)
+}
+
+func TestAnchorsAndAliases(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, `
+defaults: &shared
+  base_url: &url https://chat-tonic.example
+  http_client: &client {authorization: &auth {credentials_file: &file token}}
+teams:
+  - codename: a
+    base_url: *url
+    http_client: *client
+    windows: &windows [1h, &day 1d]
+  - &b
+    codename: b
+    windows: *windows
+    http_client: {authorization: *auth}
+  - codename: c
+    windows: [*day]
+    http_client: {authorization: {credentials_file: *file}}
+`)
+	require.Len(t, teams, 3)
+	for _, team := range teams {
+		assert.Equal(t, "token", team.HTTPClient.Authorization.CredentialsFile)
+		assert.Equal(t, "https://chat-tonic.example", team.BaseURL)
+	}
+	assert.Equal(t, []string{"1h", "1d"}, windowNames(teams[1]))
+	assert.Equal(t, []string{"1d"}, windowNames(teams[2]))
+}
+
+// certificate returns a certificate that signs itself and its key, as PEM.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+}
+
+func TestRelativePaths(t *testing.T) {
+	cert, key := certificate(t)
+	directory := inDirectory(t, map[string]string{
+		"etc/exporter.yml": `
+defaults: {base_url: "https://chat-tonic.example"}
+teams:
+  - codename: a
+    http_client:
+      authorization: {credentials_file: secrets/token}
+      tls_config: {ca_file: ca, cert_file: ca, key_file: key}
+      http_headers: {X-Key: {files: [secrets/header]}}
+  - codename: b
+    http_client:
+      oauth2:
+        client_id: me
+        token_url: https://login.example
+        grant_type: urn:ietf:params:oauth:grant-type:jwt-bearer
+        client_certificate_key_file: key
+        tls_config: {ca_file: ca}
+        endpoint_params: {some_file: not a path}
+        claims: {any: [thing, {of: 1}]}
+  - codename: c
+    http_client: {bearer_token_file: secrets/token}
+`,
+		"etc/ca": cert, "etc/key": key, "etc/secrets/token": secret, "etc/secrets/header": secret,
+	})
+	for _, path := range []string{"etc/exporter.yml", filepath.Join(directory, "etc", "exporter.yml")} {
+		config, err := Load(path)
+		require.NoError(t, err)
+		require.Len(t, config.Teams, 3)
+		base := filepath.Dir(path)
+		a, b, c := config.Teams[0].HTTPClient, config.Teams[1].HTTPClient, config.Teams[2].HTTPClient
+		assert.Equal(t, filepath.Join(base, "secrets/token"), a.Authorization.CredentialsFile)
+		assert.Equal(t, filepath.Join(base, "ca"), a.TLSConfig.CAFile)
+		assert.Equal(t, filepath.Join(base, "ca"), a.TLSConfig.CertFile)
+		assert.Equal(t, filepath.Join(base, "key"), a.TLSConfig.KeyFile)
+		assert.Equal(t, []string{filepath.Join(base, "secrets/header")}, a.HTTPHeaders.Headers["X-Key"].Files)
+		assert.Equal(t, filepath.Join(base, "key"), b.OAuth2.ClientCertificateKeyFile)
+		assert.Equal(t, filepath.Join(base, "ca"), b.OAuth2.TLSConfig.CAFile)
+		assert.Equal(t, filepath.Join(base, "secrets/token"), c.Authorization.CredentialsFile)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	inDirectory(t, map[string]string{"file": "x"})
+	_, err := Load("absent.yml")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.EqualError(t, err, "absent.yml: the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
+	_, err = Load("file/below.yml")
+	assert.EqualError(t, err, "file/below.yml: the configuration file cannot be read: not a directory: check the path and that this user may read it")
+}
+
+func TestCauseIsKept(t *testing.T) {
+	inDirectory(t, nil)
+	_, err := Parse("exporter.yml", []byte(client("authorization: {credentials_file: absent}")))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestUnreadableFiles(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("the superuser may read any file")
+	}
+	inDirectory(t, testFiles)
+	require.NoError(t, os.Chmod("token", 0))
+	_, err := Load("token")
+	require.EqualError(t, err, "token: the configuration file cannot be read: permission denied: check the path and that this user may read it")
+	_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+	assert.EqualError(t, err, `--chattonic.token-file: "token" cannot be read: permission denied: give this user the right to`)
+}
+
+func TestSingle(t *testing.T) {
+	inDirectory(t, testFiles)
+	client := promconfig.DefaultHTTPClientConfig
+	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
+	config, err := Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+	require.NoError(t, err)
+	require.Len(t, config.Teams, 1)
+	team := config.Teams[0]
+	assert.Equal(t, []string{"24h"}, windowNames(team))
+	team.Windows = nil
+	assert.Equal(t, Team{
+		Codename:        "acme",
+		BaseURL:         "https://chat-tonic.example",
+		Location:        time.UTC,
+		DurationUnit:    time.Second,
+		DateFormatGroup: chattonic.DefaultDateFormatGroup,
+		Collectors:      []string{"operators", "dashboard"},
+		HTTPClient:      client,
+	}, team)
+
+	config, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", Token: " " + secret + "\n"})
+	require.NoError(t, err)
+	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", Credentials: secret}, config.Teams[0].HTTPClient.Authorization)
+}
+
+func TestSingleErrors(t *testing.T) {
+	inDirectory(t, testFiles)
+	const address = "https://chat-tonic.example"
+	for name, test := range map[string]struct {
+		flags Flags
+		want  string
+	}{
+		"nothing":               {Flags{}, "--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file"},
+		"no URL":                {Flags{Codename: "acme", TokenFile: "token"}, "--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file"},
+		"no codename":           {Flags{URL: address, TokenFile: "token"}, "--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file"},
+		"bad URL":               {Flags{URL: "ftp://me:" + secret + "@x", Codename: "acme", TokenFile: "token"}, `--chattonic.url: the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example`},
+		"bad codename":          {Flags{URL: address, Codename: "..", TokenFile: "token"}, `--chattonic.codename: the codename cannot be "..": use the one in the API's URLs`},
+		"codename not UTF-8":    {Flags{URL: address, Codename: "a\xff", TokenFile: "token"}, `--chattonic.codename: the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
+		"token and file":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Token: secret}, "both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them"},
+		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
+		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
+		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the token holds a line break or another control character: keep only the token, on one line"},
+		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: "empty" is empty: write into it what it is for`},
+		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: "." is not a regular file: name one`},
+		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: "two-lines": the token holds a line break or another control character: keep only the token, on one line`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := Single(test.flags)
+			assert.Nil(t, config)
+			assert.EqualError(t, err, test.want)
+		})
+	}
+}
+
+// TestHTTPClientTypes fails when a newer library adds to the type of
+// http_client what the check does not know how to check.
+func TestHTTPClientTypes(t *testing.T) {
+	seen := 0
+	var visit func(reflect.Type)
+	visit = func(typ reflect.Type) {
+		seen++
+		switch {
+		case typ == urlType, typ == tlsVersionType:
+		case typ.Kind() == reflect.Pointer, typ.Kind() == reflect.Slice, typ.Kind() == reflect.Map:
+			visit(typ.Elem())
+		case typ.Kind() == reflect.Struct:
+			keys, others := structKeys(typ)
+			assert.True(t, len(keys) > 0 != (others != nil), "%s must have keys of its own or any, not both", typ)
+			for _, key := range keys {
+				assert.NotEmpty(t, key.name, "a key of %s", typ)
+				visit(key.t)
+			}
+			if others != nil {
+				visit(others)
+			}
+		default:
+			assert.Contains(t, []reflect.Kind{reflect.String, reflect.Bool, reflect.Interface}, typ.Kind(), typ.String())
+		}
+	}
+	visit(reflect.TypeFor[promconfig.HTTPClientConfig]())
+	assert.Greater(t, seen, 50)
+}

@@ -1,0 +1,179 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+const (
+	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, thresholds, http_client"
+	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
+)
+
+// acme returns a file whose team acme has the lines from line 5 on.
+func acme(lines string) string {
+	return "teams:\n- codename: acme\n  base_url: https://chat-tonic.example\n" +
+		"  http_client: {authorization: {credentials_file: token}}\n  " + strings.ReplaceAll(lines, "\n", "\n  ")
+}
+
+// client returns a file whose team acme has the lines below its http_client
+// from line 5 on.
+func client(lines string) string {
+	return "teams:\n- codename: acme\n  base_url: https://chat-tonic.example\n  http_client:\n    " + strings.ReplaceAll(lines, "\n", "\n    ")
+}
+
+// defaults returns a file that has the lines in its defaults from line 2 on.
+func defaults(lines string) string {
+	return "defaults:\n  " + strings.ReplaceAll(lines, "\n", "\n  ") + "\n" +
+		"teams:\n- codename: acme\n  http_client: {authorization: {credentials_file: token}}"
+}
+
+type errorTest struct{ text, want string }
+
+func testErrors(t *testing.T, tests map[string]errorTest) {
+	inDirectory(t, testFiles)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			config, err := Parse("exporter.yml", []byte(test.text))
+			assert.Nil(t, config)
+			assert.EqualError(t, err, "exporter.yml:"+test.want)
+			if err != nil {
+				assert.NotContains(t, err.Error(), secret)
+			}
+		})
+	}
+}
+
+func TestFileErrors(t *testing.T) {
+	testErrors(t, map[string]errorTest{
+		"empty file":            {"", "1: the file is empty: it needs at least " + leastFile},
+		"comments alone":        {"# nothing\n", "1: the file is empty: it needs at least " + leastFile},
+		"empty document":        {"---\n", "2: no teams: a file needs at least " + leastFile},
+		"several documents":     {leastFile + "\n---\n" + leastFile, "2: a second document begins: keep one per file"},
+		"bad second document":   {"teams: []\n---\n{", "3: not YAML: did not find expected node content: check indentation and quotes from here on"},
+		"not YAML":              {"teams:\n- codename: acme\n\tbase_url: x\n", "2: not YAML: found a tab character that violates indentation: check indentation and quotes from here on"},
+		"not YAML, no line":     {"\x01", " not YAML: control characters are not allowed: check indentation and quotes from here on"},
+		"unknown anchor":        {client("authorization: {credentials: *" + secret + "}"), " an alias has no anchor: put a value that begins with * in quotes"},
+		"a list":                {"[acme]", "1: needs keys with values, not a list: use one of defaults, teams"},
+		"a word":                {"acme", "1: needs keys with values, not a single value: use one of defaults, teams"},
+		"unknown key":           {"default: {}\n" + leastFile, `1: unknown key "default": use one of defaults, teams`},
+		"duplicate key":         {"teams: []\n\nteams: []", `3: the key "teams" is already on line 1: keep one of them`},
+		"key is a list":         {"[a]: b", "1: a key is a list: use a word"},
+		"merge key":             {"teams:\n- codename: acme\n  <<: {windows: [1h]}", `3: team "acme": unknown key "<<": use defaults for what teams share`},
+		"no teams":              {"# empty\ndefaults: {}", "2: no teams: a file needs at least " + leastFile},
+		"teams without value":   {"defaults:\nteams:", "2: no teams: a file needs at least " + leastFile},
+		"empty list of teams":   {"teams: []", "1: no teams: a file needs at least " + leastFile},
+		"teams not a list":      {"teams: {codename: acme}", "1: teams: needs a list, not keys with values: a file needs at least " + leastFile},
+		"team not a mapping":    {"teams: [acme]", "1: team number 1: needs keys with values, not a single value: use one of " + teamKeyList},
+		"team without a name":   {"teams:\n- base_url: x", "2: team number 1: codename is missing: use the one in the API's URLs"},
+		"team with an empty":    {"teams:\n- codename: ''", "2: team number 1: codename: the codename is empty: use the one in the API's URLs"},
+		"team with no codename": {"teams:\n- codename:", "2: team number 1: codename: has no value: give one or leave the key out"},
+		"codename a list":       {"teams:\n- codename: [a]", "2: team number 1: codename: needs a single value, not a list"},
+		"codename of dots":      {"teams:\n- codename: ..", `2: team "..": codename: the codename cannot be "..": use the one in the API's URLs`},
+		"two teams of one name": {acme("windows: [1h]") + "\n- codename: acme", `6: team "acme": codename: the team on line 2 has it already: give each team its own`},
+		"the second team":       {acme("windows: [1h]") + "\n- codename: b\n  window: [1h]", `7: team "b": unknown key "window": use one of ` + teamKeyList},
+	})
+}
+
+func TestDefaultsErrors(t *testing.T) {
+	testErrors(t, map[string]errorTest{
+		"not a mapping":        {"defaults: [a]", "1: defaults: needs keys with values, not a list: use one of " + strings.TrimPrefix(teamKeyList, "codename, ")},
+		"unknown key":          {defaults("delay: 0s\nwindws: [1h]"), `3: defaults: unknown key "windws": use one of ` + strings.TrimPrefix(teamKeyList, "codename, ")},
+		"codename":             {defaults("codename: acme"), `2: defaults: unknown key "codename": use one of ` + strings.TrimPrefix(teamKeyList, "codename, ")},
+		"a value no team uses": {"defaults: {windows: [2x]}\n" + acme("windows: [1h]"), `1: defaults: windows: unknown window "2x": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`},
+		"http_client key":      {defaults("http_client: {proxy: x}"), `2: defaults: http_client: unknown key "proxy": use one of ` + clientKeyList},
+		"no base URL":          {"teams:\n- codename: acme", `2: team "acme": base_url is missing and has no default: give the API's, such as https://chat-tonic.example, here or in defaults`},
+		"no access token":      {"teams:\n- codename: acme\n  base_url: http://x", `2: team "acme": no access token: set http_client.authorization.credentials_file to a file that holds it`},
+		"missing file": {"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: absent}}\nteams: [codename: acme]",
+			`3: team "acme": http_client.authorization.credentials_file: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"two ways to authenticate": {"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: token}}\nteams:\n- codename: acme\n  http_client: {basic_auth: {username: me}}",
+			`6: team "acme": http_client: at most one of basic_auth, oauth2 & authorization must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)`},
+		"own ttl is not a mapping": {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: 5m"), `6: team "acme": ttl: needs keys with values, not a single value: use one of operators, dashboard`},
+		"own ttl twice":            {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: {operators: 1m, operators: 2m}"), `6: team "acme": ttl: the key "operators" is already on line 6: keep one of them`},
+	})
+}
+
+func TestTeamErrors(t *testing.T) {
+	testErrors(t, map[string]errorTest{
+		"unknown key":           {acme("windws: [1h]"), `5: team "acme": unknown key "windws": use one of ` + teamKeyList},
+		"duplicate key":         {acme("delay: 0s\ndelay: 1s"), `6: team "acme": the key "delay" is already on line 5: keep one of them`},
+		"bad URL":               {"teams:\n- codename: acme\n  base_url: ftp://me:" + secret + "@x", `3: team "acme": base_url: the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example`},
+		"URL a list":            {"teams:\n- codename: acme\n  base_url: [x]", `3: team "acme": base_url: needs a single value, not a list`},
+		"unknown window":        {acme("windows:\n- 1h\n- 2x"), `7: team "acme": windows: unknown window "2x": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`},
+		"window twice":          {acme("windows: [1h, today, 1h]"), `5: team "acme": windows: "1h" comes twice: keep one of them`},
+		"no windows":            {acme("windows: []"), `5: team "acme": windows: the list is empty: give one such as [24h, today], or leave the key out`},
+		"windows without value": {acme("windows:"), `5: team "acme": windows: needs a list such as [24h, today], not nothing`},
+		"windows not a list":    {acme("windows: 1h"), `5: team "acme": windows: needs a list such as [24h, today], not a single value`},
+		"window a list":         {acme("windows: [[1h]]"), `5: team "acme": windows: needs a single value, not a list`},
+		"unknown time zone":     {acme("timezone: Mars/Olympus"), `5: team "acme": timezone: unknown time zone "Mars/Olympus": use an IANA name such as UTC or America/Sao_Paulo`},
+		"time zone Local":       {acme("timezone: Local"), `5: team "acme": timezone: unknown time zone "Local": use an IANA name such as UTC or America/Sao_Paulo`},
+		"time zone empty":       {acme("timezone: ''"), `5: team "acme": timezone: unknown time zone "": use an IANA name such as UTC or America/Sao_Paulo`},
+		"time zone a list":      {acme("timezone: [UTC]"), `5: team "acme": timezone: needs a single value, not a list`},
+		"unknown unit":          {acme("duration_unit: hours"), `5: team "acme": duration_unit: unknown unit "hours": use one of milliseconds, seconds, minutes`},
+		"unit without value":    {acme("duration_unit:"), `5: team "acme": duration_unit: has no value: give one or leave the key out`},
+		"empty format":          {acme("date_format_group: ''"), `5: team "acme": date_format_group: the format is empty: give one such as "%Y-%m-%d %H", or a constant such as 0 for a single row`},
+		"format a mapping":      {acme("date_format_group: {a: b}"), `5: team "acme": date_format_group: needs a single value, not keys with values`},
+		"bad delay":             {acme("delay: 5 minutes"), `5: team "acme": delay: "5 minutes" is not a duration: use one such as 0s, 30s, 5m or 1h30m`},
+		"negative delay":        {acme("delay: -5m"), `5: team "acme": delay: "-5m" is not a duration: use one such as 0s, 30s, 5m or 1h30m`},
+		"delay a list":          {acme("delay: [5m]"), `5: team "acme": delay: needs a single value, not a list`},
+		"unknown ttl":           {acme("ttl:\n  operator: 5m"), `6: team "acme": ttl: unknown key "operator": use one of operators, dashboard`},
+		"bad ttl":               {acme("ttl:\n  dashboard: 60"), `6: team "acme": ttl.dashboard: "60" is not a duration: use one such as 0s, 30s, 5m or 1h30m`},
+		"unknown collector":     {acme("collectors: [operators, nps]"), `5: team "acme": collectors: unknown collector "nps": use one of operators, dashboard`},
+		"collector twice":       {acme("collectors: [operators, operators]"), `5: team "acme": collectors: "operators" comes twice: keep one of them`},
+		"no collectors":         {acme("collectors: []"), `5: team "acme": collectors: the list is empty: give one such as [operators, dashboard], or leave the key out`},
+		"unknown threshold":     {acme("thresholds: {pending: 1}"), `5: team "acme": thresholds: unknown key "pending": use one of queries_pending`},
+		"negative threshold":    {acme("thresholds: {queries_pending: -1}"), `5: team "acme": thresholds.queries_pending: "-1" is not a threshold: use a number of at least 0`},
+		"infinite threshold":    {acme("thresholds: {queries_pending: inf}"), `5: team "acme": thresholds.queries_pending: "inf" is not a threshold: use a number of at least 0`},
+		"threshold not number":  {acme("thresholds: {queries_pending: NaN}"), `5: team "acme": thresholds.queries_pending: "NaN" is not a threshold: use a number of at least 0`},
+		"threshold a word":      {acme("thresholds: {queries_pending: ten}"), `5: team "acme": thresholds.queries_pending: "ten" is not a threshold: use a number of at least 0`},
+		"threshold a list":      {acme("thresholds: {queries_pending: [1]}"), `5: team "acme": thresholds.queries_pending: needs a single value, not a list`},
+	})
+}
+
+func TestHTTPClientErrors(t *testing.T) {
+	const team = `: team "acme": `
+	longKey := strings.Repeat(secret, 10)
+	const oauth2 = "oauth2:\n  client_id: me\n  token_url: http://login.example\n  "
+	testErrors(t, map[string]errorTest{
+		"not a mapping":          {"teams:\n- codename: acme\n  base_url: http://x\n  http_client: " + secret, "4" + team + "http_client: needs keys with values, not a single value: use one of " + clientKeyList},
+		"unknown key":            {client("proxy: x"), "5" + team + `http_client: unknown key "proxy": use one of ` + clientKeyList},
+		"unknown key below":      {client("authorization:\n  credential_file: token"), "6" + team + `http_client.authorization: unknown key "credential_file": use one of type, credentials, credentials_file`},
+		"key of a manager":       {client("authorization:\n  credentials_ref: token"), "6" + team + `http_client.authorization: unknown key "credentials_ref": use one of type, credentials, credentials_file`},
+		"unknown key deep below": {client(oauth2 + "tls_config:\n    ca_fil: x"), "9" + team + `http_client.oauth2.tls_config: unknown key "ca_fil": use one of ca, cert, key, ca_file, cert_file, key_file, server_name, insecure_skip_verify, min_version, max_version`},
+		"unknown key in header":  {client("http_headers: {X-Team: {value: [a]}}"), "5" + team + `http_client.http_headers."X-Team": unknown key "value": use one of values, secrets, files`},
+		"token for a key":        {client("authorization: {" + longKey + "}"), "5" + team + "http_client.authorization: unknown key of 60 bytes: use one of type, credentials, credentials_file"},
+		"token for a mapping":    {client("authorization: " + secret), "5" + team + "http_client.authorization: needs keys with values, not a single value: use one of type, credentials, credentials_file"},
+		"duplicate key":          {client("authorization:\n  credentials: a\n  credentials: b"), "7" + team + `http_client.authorization: the key "credentials" is already on line 6: keep one of them`},
+		"duplicate key in a map": {client("proxy_connect_header: {A: [x], A: [y]}"), "5" + team + `http_client.proxy_connect_header: the key "A" is already on line 5: keep one of them`},
+		"headers a list":         {client("http_headers: [a]"), "5" + team + "http_client.http_headers: needs keys with values, not a list: use keys of your choice"},
+		"not a boolean":          {client("follow_redirects: " + secret), "5" + team + "http_client.follow_redirects: needs true or false"},
+		"not a list":             {client("http_headers: {A: {secrets: " + secret + "}}"), "5" + team + `http_client.http_headers."A".secrets: needs a list, not a single value`},
+		"not a single value":     {client("authorization: {credentials: [" + secret + "]}"), "5" + team + "http_client.authorization.credentials: needs a single value, not a list"},
+		"bad proxy":              {client("proxy_url: http://me:" + secret + "@a b"), "5" + team + "http_client.proxy_url: not a URL: use one such as http://proxy.example:3128"},
+		"proxy a list":           {client("proxy_url: [a]"), "5" + team + "http_client.proxy_url: needs a single value, not a list"},
+		"TLS version":            {client("tls_config: {min_version: 1.2}"), "5" + team + "http_client.tls_config.min_version: unknown TLS version: use one of TLS10, TLS11, TLS12, TLS13"},
+		"TLS version a list":     {client("tls_config: {min_version: [TLS12]}"), "5" + team + "http_client.tls_config.min_version: needs a single value, not a list"},
+		"what YAML cannot read":  {client("authorization: {credentials: !!int " + secret + "}"), "5" + team + "http_client: a value cannot be read: compare it with Prometheus's http_config, whose form this has"},
+		"duplicate claim":        {client(oauth2 + "claims: {a: {" + secret + ": 1, " + secret + ": 2}}"), "5" + team + "http_client: a value cannot be read: compare it with Prometheus's http_config, whose form this has"},
+		"endless alias":          {client(oauth2 + "claims: &c {self: *c}"), "5" + team + "http_client: a value cannot be read: compare it with Prometheus's http_config, whose form this has"},
+		"reserved header":        {client("http_headers: {authorization: {secrets: [" + secret + "]}}"), "5" + team + `http_client: setting header "Authorization" is not allowed: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)`},
+		"token and file": {client("authorization:\n  credentials: " + secret + "\n  credentials_file: token"),
+			"5" + team + "http_client: at most one of authorization credentials & credentials_file must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)"},
+		"nothing":               {client("enable_http2: true"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
+		"neither token or file": {client("authorization: {type: Bearer}"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
+		"empty token":           {client("authorization: {credentials: ''}"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
+		"empty basic_auth":      {client("basic_auth: {}"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
+		"token of two lines":    {client("authorization: {credentials: \"" + secret + "\\n" + secret + "\"}"), "5" + team + "http_client.authorization.credentials: the token holds a line break or another control character: keep only the token, on one line"},
+		"file of two lines":     {client("authorization: {credentials_file: two-lines}"), "5" + team + `http_client.authorization.credentials_file: "two-lines": the token holds a line break or another control character: keep only the token, on one line`},
+		"missing token file":    {client("authorization:\n  credentials_file: absent"), "6" + team + `http_client.authorization.credentials_file: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"empty token file":      {client("bearer_token_file: empty"), "5" + team + `http_client.bearer_token_file: "empty" is empty: write into it what it is for`},
+		"token file a device":   {client("authorization: {credentials_file: /dev/null}"), "5" + team + `http_client.authorization.credentials_file: "/dev/null" is not a regular file: name one`},
+		"missing password file": {client("basic_auth: {username: me, password_file: absent}"), "5" + team + `http_client.basic_auth.password_file: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"missing header file":   {client("http_headers: {X-Team: {files: [token, absent]}}"), "5" + team + `http_client.http_headers."X-Team".files: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"missing CA file":       {client("tls_config: {ca_file: absent}"), "5" + team + `http_client.tls_config.ca_file: "absent" cannot be read: no such file or directory: name a file that exists`},
+		"not a CA":              {client("authorization: {credentials_file: token}\ntls_config: {ca_file: not-a-cert}"), "5" + team + "http_client.tls_config: unable to use specified CA cert file not-a-cert: correct the certificates or versions"},
+		"not a CA for oauth2":   {client(oauth2 + "tls_config: {ca: " + secret + "}"), "5" + team + "http_client.oauth2.tls_config: unable to use specified CA cert inline: correct the certificates or versions"},
+	})
+}

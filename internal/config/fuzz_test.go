@@ -1,0 +1,69 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+)
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"",
+		leastFile,
+		"defaults: {base_url: http://x, windows: [1h, today], timezone: UTC, ttl: {operators: 5m}}\n" +
+			"teams:\n- codename: a\n  http_client: {authorization: {credentials: x}}\n  collectors: [dashboard]\n" +
+			"- codename: b\n  http_client: {basic_auth: {username: me, password: x}, tls_config: {min_version: TLS12}}\n  thresholds: {queries_pending: 1.5}",
+		"defaults: &d {base_url: http://x, http_client: {bearer_token: x}}\nteams: [codename: *d]",
+		"teams:\n- codename: a\n  <<: {base_url: http://x}\n",
+		"teams: &t [*t]",
+		acme("duration_unit: minutes\ndate_format_group: 0\ndelay: 1m"),
+		client("oauth2: {client_id: a, token_url: http://x, claims: {b: [c, {d: 1}]}}\nhttp_headers: {E: {values: [f]}}"),
+		"teams: []\n---\nteams: []",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		config, err := Parse("exporter.yml", []byte(text))
+		if err != nil {
+			assert.True(t, strings.HasPrefix(err.Error(), "exporter.yml:"), err.Error())
+			assert.NotContains(t, err.Error(), "\n")
+			return
+		}
+		assert.NotEmpty(t, config.Teams)
+		codenames := map[string]bool{}
+		for _, team := range config.Teams {
+			assert.False(t, codenames[team.Codename])
+			codenames[team.Codename] = true
+			checkTeam(t, team)
+		}
+	})
+}
+
+func checkTeam(t *testing.T, team Team) {
+	t.Helper()
+	require.NoError(t, checkCodename(team.Codename))
+	_, err := chattonic.ParseBaseURL(team.BaseURL)
+	require.NoError(t, err)
+	assert.NotEmpty(t, team.Windows)
+	for _, window := range team.Windows {
+		assert.NotEmpty(t, window.Name())
+	}
+	assert.NotNil(t, team.Location)
+	assert.Contains(t, []time.Duration{time.Millisecond, time.Second, time.Minute}, team.DurationUnit)
+	assert.NotEmpty(t, team.DateFormatGroup)
+	assert.GreaterOrEqual(t, team.Delay, time.Duration(0))
+	assert.GreaterOrEqual(t, team.TTL.Operators, time.Duration(0))
+	assert.GreaterOrEqual(t, team.TTL.Dashboard, time.Duration(0))
+	assert.NotEmpty(t, team.Collectors)
+	assert.Subset(t, Collectors, team.Collectors)
+	if threshold := team.Thresholds.QueriesPending; threshold != nil {
+		assert.GreaterOrEqual(t, *threshold, 0.0)
+	}
+	assert.True(t, authenticates(team.HTTPClient))
+	assert.NoError(t, team.HTTPClient.Validate())
+}

@@ -1,0 +1,377 @@
+package npsexport
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the user that the access token belongs to.` + "\n"
+	question     = "Send it? [y/N] "
+	done         = "Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n"
+	uncertain    = "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: "
+)
+
+// november is the month in the time zone of the team acme.
+var november = chattonic.Window{
+	Start: time.Date(2021, 11, 1, 3, 0, 0, 0, time.UTC),
+	End:   time.Date(2021, 12, 1, 3, 0, 0, 0, time.UTC),
+}
+
+// simulated is a Chat-Tonic with the teams acme, in Brazil, and beta, in UTC.
+type simulated struct {
+	*chattonictest.Server
+	url string
+}
+
+func simulate(t *testing.T) simulated {
+	t.Helper()
+	var teams []chattonictest.Team
+	for _, codename := range []string{"acme", "beta"} {
+		teams = append(teams, chattonictest.Team{Codename: codename, Token: "secret-" + codename, Documented: true})
+	}
+	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	require.NoError(t, err)
+	server := httptest.NewServer(api)
+	t.Cleanup(func() { api.Close(); server.Close() })
+	return simulated{api, server.URL}
+}
+
+// options ask for the report of acme over november without a question.
+func options(t *testing.T, url string, more ...string) Options {
+	t.Helper()
+	file := fmt.Sprintf(`
+defaults: {base_url: %q}
+teams:
+  - {codename: acme, timezone: America/Sao_Paulo, http_client: {authorization: {credentials: secret-acme}}}
+`, url)
+	c, err := config.Parse("teams.yml", []byte(file+strings.Join(more, "")))
+	require.NoError(t, err)
+	return Options{
+		Teams: c.Teams, UserType: chattonic.UserTypePromoter, Start: "2021-11-01", End: "2021-12-01",
+		Yes: true, Timeout: 5 * time.Second, UserAgent: "test", Out: &bytes.Buffer{},
+	}
+}
+
+const beta = "  - {codename: beta, http_client: {authorization: {credentials: secret-beta}}}\n"
+
+func output(t *testing.T, o Options) string {
+	t.Helper()
+	out, ok := o.Out.(*bytes.Buffer)
+	require.True(t, ok)
+	return out.String()
+}
+
+func TestSend(t *testing.T) {
+	api := simulate(t)
+	o := options(t, api.url)
+	require.NoError(t, Run(t.Context(), o))
+	assert.Equal(t, announcement+done, output(t, o))
+	assert.Equal(t, []chattonictest.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
+	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+func TestQuestion(t *testing.T) {
+	for answer, send := range map[string]bool{
+		"y\n": true, "Y\n": true, "yes\n": true, "YES\n": true, " y \r\n": true, "y\nn\n": true,
+		"n\n": false, "\n": false, "": false, "no\n": false, "yep\n": false, "ye\n": false, "n\ny\n": false,
+		"y": false, // the input ended, or broke, before the answer did
+	} {
+		t.Run(fmt.Sprintf("%q", answer), func(t *testing.T) {
+			api := simulate(t)
+			o := options(t, api.url)
+			o.Yes, o.In = false, strings.NewReader(answer)
+			err := Run(t.Context(), o)
+			if send {
+				require.NoError(t, err)
+				assert.Equal(t, announcement+question+done, output(t, o))
+				assert.Len(t, api.Exports(), 1)
+				return
+			}
+			require.EqualError(t, err, "nothing was sent")
+			assert.Equal(t, announcement+question, output(t, o))
+			assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+		})
+	}
+}
+
+// interrupted ends a context when it is read, as an operator does who presses
+// Ctrl-C at the question.
+type interrupted struct {
+	interrupt func()
+	io.Reader
+}
+
+func (i interrupted) Read(p []byte) (int, error) {
+	i.interrupt()
+	return i.Reader.Read(p)
+}
+
+func TestInterruptedQuestion(t *testing.T) {
+	api := simulate(t)
+	o := options(t, api.url)
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Yes, o.In = false, interrupted{cancel, strings.NewReader("y\n")}
+	require.EqualError(t, Run(ctx, o), "nothing was sent")
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	api := simulate(t)
+	o := options(t, api.url)
+	o.Yes = false
+	require.EqualError(t, Run(t.Context(), o), "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	assert.Equal(t, announcement, output(t, o))
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+// TestPeriod names the period in each way that there is. The team's time zone
+// is three hours behind UTC, and was two behind in the summers until 2019.
+func TestPeriod(t *testing.T) {
+	at := func(text string) time.Time {
+		at, err := time.Parse(time.RFC3339Nano, text)
+		require.NoError(t, err)
+		return at.UTC()
+	}
+	now := at("2021-11-15T01:30:00.123456789Z") // the 14th in Brazil
+	for name, c := range map[string]struct{ start, end, window, wantStart, wantEnd string }{
+		"dates":                       {"2021-11-01", "2021-12-01", "", "2021-11-01T03:00:00Z", "2021-12-01T03:00:00Z"},
+		"times in UTC":                {"2021-11-01T03:00:00Z", "2021-12-01T02:55:00.5Z", "", "2021-11-01T03:00:00Z", "2021-12-01T02:55:00.5Z"},
+		"times with an offset":        {"2021-11-01T00:00:00+02:00", "2021-11-02T00:00:00-05:00", "", "2021-10-31T22:00:00Z", "2021-11-02T05:00:00Z"},
+		"a date and a time":           {"2021-11-01", "2021-11-01T12:00:00Z", "", "2021-11-01T03:00:00Z", "2021-11-01T12:00:00Z"},
+		"a day that begins at 01:00":  {"2018-11-04", "2018-11-05", "", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"},
+		"a day with two times 23:00":  {"2018-02-17", "2018-02-18", "", "2018-02-17T02:00:00Z", "2018-02-18T03:00:00Z"},
+		"rolling":                     {"", "", "24h", "2021-11-14T01:30:00.123Z", "2021-11-15T01:30:00.123Z"},
+		"today in the team's zone":    {"", "", "today", "2021-11-14T03:00:00Z", "2021-11-15T01:30:00.123Z"},
+		"yesterday of the team":       {"", "", "yesterday", "2021-11-13T03:00:00Z", "2021-11-14T03:00:00Z"},
+		"this month in the team's":    {"", "", "this_month", "2021-11-01T03:00:00Z", "2021-11-15T01:30:00.123Z"},
+		"this week, which has begun":  {"", "", "this_week", "2021-11-08T03:00:00Z", "2021-11-15T01:30:00.123Z"},
+		"several units of a duration": {"", "", "1d12h", "2021-11-13T13:30:00.123Z", "2021-11-15T01:30:00.123Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := simulate(t)
+			o := options(t, api.url)
+			o.Start, o.End, o.Window, o.Now = c.start, c.end, c.window, func() time.Time { return now }
+			require.NoError(t, Run(t.Context(), o))
+			want := chattonic.Window{Start: at(c.wantStart), End: at(c.wantEnd)}
+			assert.Equal(t, []chattonictest.Export{{Codename: "acme", Window: want, UserType: "promoter"}}, api.Exports())
+		})
+	}
+}
+
+// TestClock asks for a rolling window without a clock of the test's own.
+func TestClock(t *testing.T) {
+	api := simulate(t)
+	o := options(t, api.url)
+	o.Start, o.End, o.Window = "", "", "1h"
+	before := time.Now().Truncate(time.Millisecond)
+	require.NoError(t, Run(t.Context(), o))
+	require.Len(t, api.Exports(), 1)
+	window := api.Exports()[0].Window
+	assert.WithinRange(t, window.End, before, time.Now())
+	assert.Equal(t, time.Hour, window.End.Sub(window.Start))
+}
+
+func TestUsage(t *testing.T) {
+	const times = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
+	for want, change := range map[string]func(*Options){
+		"--user-type is needed: one of all, promoter, passive, detractor":     func(o *Options) { o.UserType = "" },
+		"--user-type is needed: one of all, promoter, passive, detractor\x00": func(o *Options) { o.UserType = "critic" },
+		"--start and --end are needed, or --window":                           func(o *Options) { o.Start, o.End = "", "" },
+		"--start and --end are needed, or --window\x00":                       func(o *Options) { o.Start = "" },
+		"--start and --end are needed, or --window\x00\x00":                   func(o *Options) { o.End = "" },
+		"--window goes without --start and --end":                             func(o *Options) { o.Window, o.Start = "24h", "" },
+		"--window goes without --start and --end\x00":                         func(o *Options) { o.Window, o.End = "24h", "" },
+		`--window: unknown window "fortnight": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`: func(o *Options) {
+			o.Window, o.Start, o.End = "fortnight", "", ""
+		},
+		`--start "yesterday"` + times:                                 func(o *Options) { o.Start = "yesterday" },
+		`--start "2021-11-31"` + times:                                func(o *Options) { o.Start = "2021-11-31" },
+		`--start "2021-11-01T03:00:00"` + times:                       func(o *Options) { o.Start = "2021-11-01T03:00:00" },
+		`--end "2021-12-01 03:00"` + times:                            func(o *Options) { o.End = "2021-12-01 03:00" },
+		"--start 2021-12-01 is not before --end 2021-12-01":           func(o *Options) { o.Start = "2021-12-01" },
+		"--start 2021-12-02T00:00:00Z is not before --end 2021-12-01": func(o *Options) { o.Start = "2021-12-02T00:00:00Z" },
+		`--team "gamma" is not configured: use one of acme`:           func(o *Options) { o.Team = "gamma" },
+	} {
+		want := strings.Trim(want, "\x00") // which tells cases of one message apart
+		t.Run(want, func(t *testing.T) {
+			api := simulate(t)
+			o := options(t, api.url)
+			change(&o)
+			require.EqualError(t, Run(t.Context(), o), want)
+			assert.Empty(t, output(t, o))
+			assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+		})
+	}
+}
+
+func TestTeams(t *testing.T) {
+	for team, want := range map[string]string{
+		"acme":  "",
+		"beta":  "",
+		"":      "--team is needed: one of acme, beta",
+		"gamma": `--team "gamma" is not configured: use one of acme, beta`,
+	} {
+		t.Run(team, func(t *testing.T) {
+			api := simulate(t)
+			o := options(t, api.url, beta)
+			o.Team = team
+			err := Run(t.Context(), o)
+			if want != "" {
+				require.EqualError(t, err, want)
+				assert.Empty(t, api.Exports())
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, api.Exports(), 1)
+			assert.Equal(t, team, api.Exports()[0].Codename)
+		})
+	}
+	t.Run("the only one by name", func(t *testing.T) {
+		api := simulate(t)
+		o := options(t, api.url)
+		o.Team = "acme"
+		require.NoError(t, Run(t.Context(), o))
+		assert.Len(t, api.Exports(), 1)
+	})
+}
+
+// TestFailure holds what is said after each failure, and that none makes the
+// exporter ask twice.
+func TestFailure(t *testing.T) {
+	const refused = "nothing was sent: asking the nps_export endpoint: "
+	for name, c := range map[string]struct {
+		fault chattonictest.Fault
+		want  string
+	}{
+		"400": {chattonictest.Fault{Status: 400}, refused + "HTTP 400"},
+		"401": {chattonictest.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
+		"403": {chattonictest.Fault{Status: 403}, refused + "HTTP 403, the access token may not see this team: check the token and the codename"},
+		"404": {chattonictest.Fault{Status: 404}, refused + "HTTP 404, nothing is there: check the base URL and the codename"},
+		"429": {chattonictest.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
+		"500": {chattonictest.Fault{Status: 500}, uncertain + "HTTP 500"},
+		"502": {chattonictest.Fault{Status: 502}, uncertain + "HTTP 502"},
+		"503": {chattonictest.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
+		"cut": {chattonictest.Fault{Cut: chattonictest.CutBeforeHeader}, uncertain + "the connection broke before the answer was whole"},
+		"status false": {
+			chattonictest.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
+			uncertain + `Chat-Tonic refused: "status" is false`,
+		},
+		"redirect": {
+			chattonictest.Fault{Redirect: "http://elsewhere.example/"},
+			uncertain + "redirected to another host, port or scheme, where the access token must not go: check the base URL",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := simulate(t)
+			require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, c.fault))
+			o := options(t, api.url)
+			require.EqualError(t, Run(t.Context(), o), c.want)
+			assert.Equal(t, announcement, output(t, o))
+			assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
+		})
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	api := simulate(t)
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
+	o := options(t, api.url)
+	o.Timeout = 300 * time.Millisecond
+	err := Run(t.Context(), o)
+	require.EqualError(t, err, uncertain+"no answer in time")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+func TestCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	api := simulate(t)
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, chattonictest.Fault{
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }),
+	}))
+	require.EqualError(t, Run(ctx, options(t, api.url)), uncertain+"canceled before the answer was there")
+
+	api = simulate(t)
+	require.EqualError(t, Run(ctx, options(t, api.url)), "nothing was sent: asking the nps_export endpoint: canceled before the answer was there")
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+// TestUnreachable holds that a request that never left is said to have not.
+func TestUnreachable(t *testing.T) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	free := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	err = Run(t.Context(), options(t, "http://"+free))
+	require.EqualError(t, err, "nothing was sent: asking the nps_export endpoint: the connection failed: dial: connect: connection refused")
+
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = nil
+	t.Cleanup(server.Close)
+	err = Run(t.Context(), options(t, server.URL))
+	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: TLS: x509: certificate signed by unknown authority")
+}
+
+// TestCredentials breaks what the token and the client are made of after the
+// configuration was read.
+func TestCredentials(t *testing.T) {
+	api := simulate(t)
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("secret-beta\n"), 0o600))
+	o := options(t, api.url, fmt.Sprintf("  - {codename: beta, http_client: {authorization: {credentials_file: %q}}}\n", file))
+	o.Team = "beta"
+	require.NoError(t, Run(t.Context(), o))
+	require.NoError(t, os.Remove(file))
+	err := Run(t.Context(), o)
+	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: the request could not be made: ")
+	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointNPS))
+
+	o = options(t, api.url)
+	o.Teams[0].HTTPClient.TLSConfig.CAFile = filepath.Join(t.TempDir(), "none.pem")
+	err = Run(t.Context(), o)
+	require.ErrorContains(t, err, `team "acme": http_client: `)
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
+}
+
+func TestFlags(t *testing.T) {
+	parse := func(args ...string) (Options, error) {
+		var o Options
+		app := kingpin.New("test", "").Terminate(nil)
+		o.Flags(app.Command("nps-export", ""))
+		_, err := app.Parse(append([]string{"nps-export"}, args...))
+		return o, err
+	}
+	o, err := parse("--team=acme", "--user-type=passive", "--start=2021-11-01", "--end=2021-12-01", "--window=24h", "--yes")
+	require.NoError(t, err)
+	assert.Equal(t, Options{Team: "acme", UserType: chattonic.UserTypePassive, Start: "2021-11-01", End: "2021-12-01", Window: "24h", Yes: true}, o)
+
+	o, err = parse()
+	require.NoError(t, err)
+	assert.Equal(t, Options{}, o)
+
+	_, err = parse("--user-type=critic")
+	require.EqualError(t, err, "enum value must be one of all,promoter,passive,detractor, got 'critic'")
+}

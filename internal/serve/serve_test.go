@@ -1,0 +1,244 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/logging"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// fixture is options for a simulated API with the teams acme and globex, and
+// the configuration that they read.
+type fixture struct {
+	Options
+	api  *chattonictest.Server
+	url  string
+	logs *buffer
+	file atomic.Pointer[string] // the teams part
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
+		{Codename: "acme", Token: "secret", Operators: 3},
+		{Codename: "globex", Token: "secret", Operators: 3},
+	}})
+	require.NoError(t, err)
+	upstream := httptest.NewServer(api)
+	t.Cleanup(func() {
+		api.Close()
+		upstream.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	f := &fixture{api: api, url: upstream.URL, logs: new(buffer)}
+	f.configure("  - codename: acme\n  - codename: globex\n")
+	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
+	require.NoError(t, err)
+	addresses, webConfig, systemd := []string{"127.0.0.1:0"}, "", false
+	f.Options = Options{
+		Load: f.load, RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
+		Listen: &toolkit.FlagConfig{WebListenAddresses: &addresses, WebConfigFile: &webConfig, WebSystemdSocket: &systemd},
+		Logger: logger, Slogger: slogger,
+	}
+	return f
+}
+
+func (f *fixture) configure(teams string) { f.file.Store(&teams) }
+
+func (f *fixture) load() (*config.Config, error) {
+	return config.Parse("exporter.yml", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+*f.file.Load()))
+}
+
+var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+
+// run runs the exporter and returns its URL, and what ends it.
+func (f *fixture) run(t *testing.T) (url string, end func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, f.Options) }()
+	var once sync.Once
+	var err error
+	end = func() error {
+		once.Do(func() {
+			cancel()
+			err = <-ended
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = end() })
+	require.Eventually(t, func() bool { return listening.MatchString(f.logs.String()) }, 10*time.Second, 10*time.Millisecond)
+	return "http://" + listening.FindStringSubmatch(f.logs.String())[1], end
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, string(body))
+	return string(body)
+}
+
+func TestRunServesUntilItIsEnded(t *testing.T) {
+	f := newFixture(t)
+	url, end := f.run(t)
+	body := get(t, url+"/metrics")
+	for _, want := range []string{
+		`chattonic_up{team="acme"} 1`, `chattonic_up{team="globex"} 1`, "\ngo_goroutines ", "\nprocess_cpu_seconds_total ",
+		"chattonic_exporter_build_info{", "chattonic_exporter_config_last_reload_successful 1",
+	} {
+		assert.Contains(t, body, want)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	begin := time.Now()
+	require.NoError(t, end())
+	assert.Less(t, time.Since(begin), time.Second)
+	_, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.NotContains(t, f.logs.String(), "secret")
+}
+
+func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
+	for name, delay := range map[string]time.Duration{"soon": time.Second, "out of patience": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, chattonictest.Fault{Delay: delay}))
+			url, end := f.run(t)
+			answered := make(chan string, 1)
+			go func() { answered <- get(t, url+"/metrics") }()
+			require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, 5*time.Second, 5*time.Millisecond)
+			begin := time.Now()
+			require.NoError(t, end())
+			assert.Less(t, time.Since(begin), 5*time.Second)
+			body := <-answered
+			assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
+			want := `chattonic_up{team="globex"} 1`
+			if delay > patience {
+				want = `chattonic_up{team="globex"} 0`
+			}
+			assert.Contains(t, body, want)
+		})
+	}
+}
+
+func TestReload(t *testing.T) {
+	f := newFixture(t)
+	f.configure("  - codename: acme\n")
+	url, _ := f.run(t)
+	hangUp := func() {
+		require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGHUP))
+	}
+	metric := func(want string) func() bool {
+		return func() bool { return strings.Contains(get(t, url+"/metrics"), want) }
+	}
+	require.Eventually(t, metric(`chattonic_up{team="acme"} 1`), 5*time.Second, 20*time.Millisecond)
+
+	f.configure("  - codename: acme\n  - codename: globex\n")
+	hangUp()
+	require.Eventually(t, metric(`chattonic_up{team="globex"} 1`), 5*time.Second, 20*time.Millisecond)
+	assert.Contains(t, f.logs.String(), `msg="the configuration was reloaded" teams=2`)
+
+	f.configure("  - codenam: initech\n")
+	hangUp()
+	require.Eventually(t, metric("chattonic_exporter_config_last_reload_successful 0"), 5*time.Second, 20*time.Millisecond)
+	assert.True(t, metric(`chattonic_up{team="globex"} 1`)(), "the last good configuration stays")
+	assert.Contains(t, f.logs.String(), "exporter.yml:5: ")
+
+	f.configure("  - codename: globex\n")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/-/reload", http.NoBody)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	body := get(t, url+"/metrics")
+	assert.Contains(t, body, "chattonic_exporter_config_last_reload_successful 1")
+	assert.NotContains(t, body, `team="acme"`)
+}
+
+func TestConfigurationThatCannotBeReadIsAnError(t *testing.T) {
+	f := newFixture(t)
+	broken := errors.New("exporter.yml:1: broken")
+	f.Load = func() (*config.Config, error) { return nil, broken }
+	require.ErrorIs(t, Run(t.Context(), f.Options), broken)
+	require.ErrorIs(t, Once(t.Context(), f.Options, io.Discard), broken)
+}
+
+func TestAddressInUseIsAnError(t *testing.T) {
+	f := newFixture(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	(*f.Listen.WebListenAddresses)[0] = listener.Addr().String()
+	require.EqualError(t, Run(t.Context(), f.Options), "serving HTTP: listen tcp "+listener.Addr().String()+": bind: address already in use")
+}
+
+func TestOncePrintsAScrape(t *testing.T) {
+	f := newFixture(t)
+	var out bytes.Buffer
+	require.NoError(t, Once(t.Context(), f.Options, &out))
+	assert.Contains(t, out.String(), "# TYPE chattonic_up gauge\nchattonic_up{team=\"acme\"} 1\nchattonic_up{team=\"globex\"} 1\n")
+	assert.NotContains(t, out.String(), "go_goroutines")
+
+	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointDashboard, chattonictest.Fault{Status: http.StatusForbidden}))
+	out.Reset()
+	require.EqualError(t, Once(t.Context(), f.Options, &out), "not all was read of globex; the log says why")
+	assert.Contains(t, out.String(), `chattonic_queries_pending{team="globex"}`)
+	assert.Contains(t, f.logs.String(), "HTTP 403")
+}
+
+// full is a disk without space.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOnceSaysWhatItCouldNotWrite(t *testing.T) {
+	f := newFixture(t)
+	require.ErrorIs(t, Once(t.Context(), f.Options, full{}), syscall.ENOSPC)
+}
