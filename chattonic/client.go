@@ -2,6 +2,7 @@ package chattonic
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -69,7 +71,8 @@ type Attempt struct {
 	Retry int
 	// StatusCode is the HTTP status, or 0 where none was received.
 	StatusCode int
-	// Duration is the time from the request to the end of the answer's body.
+	// Duration is the time from the request to the end of the answer's body,
+	// with any redirects that were followed between the two.
 	Duration time.Duration
 }
 
@@ -104,11 +107,13 @@ func WithMaxBody(bytes int64) Option { return func(c *Client) { c.maxBody = byte
 // goroutines at once.
 func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.observe = observe } }
 
-// WithClock has ReceivedAt taken from now instead of time.Now.
+// WithClock has ReceivedAt, and the pause that a Retry-After date asks for, taken
+// from now instead of time.Now.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
 
 // New returns a Client for the team with the codename at the API's base URL,
-// such as https://chat-tonic.example. It fails where either cannot be used.
+// such as https://chat-tonic.example. It fails where either, or the token of
+// WithToken, cannot be used.
 func New(baseURL, codename string, options ...Option) (*Client, error) {
 	base, err := ParseBaseURL(baseURL)
 	if err != nil {
@@ -128,18 +133,22 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(c)
 	}
+	if strings.ContainsFunc(c.token, unicode.IsControl) {
+		return nil, errors.New("the access token holds a line break or another control character: remove it")
+	}
 	return c, nil
 }
 
-// ParseBaseURL reads the API's base URL. It fails, without quoting the URL's
-// password, unless that is an http or https URL of a host without a query.
+// ParseBaseURL reads the API's base URL. It fails, without quoting the URL, which
+// may hold a password, unless that is an http or https URL of a host without a
+// query.
 func ParseBaseURL(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
 	switch {
 	case err != nil:
 		return nil, errors.New("the base URL cannot be read: use one such as https://chat-tonic.example")
-	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
-		return nil, fmt.Errorf("%q is not a base URL: use one such as https://chat-tonic.example", base.Redacted())
+	case base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "":
+		return nil, errors.New("the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example")
 	case base.User != nil:
 		return nil, errors.New("a base URL must not hold a user or password")
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
@@ -169,7 +178,7 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 
 	tries := uint(maxTries)
 	deadline, bounded := ctx.Deadline()
-	if !bounded || e == EndpointNPS {
+	if !bounded {
 		tries = 1
 	}
 	var failure *Error
@@ -199,10 +208,13 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 		backoff.WithMaxElapsedTime(time.Until(deadline)),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: firstPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Minute}),
 	)
-	if err != nil {
-		return *failure
+	switch {
+	case err == nil:
+		return nil
+	case failure.Retryable && errors.Is(ctx.Err(), context.Canceled): // while it paused
+		return transportError(ctx, e, failure.StatusCode, err)
 	}
-	return nil
+	return *failure
 }
 
 // try makes one request. The pause is what Retry-After asks for, or negative.
@@ -218,7 +230,10 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byt
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, 0, -1, new(transportError(ctx, e, 0, err))
+		if resp != nil { // a redirect that was refused, whose body is closed
+			status = resp.StatusCode
+		}
+		return nil, status, -1, new(transportError(ctx, e, status, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
@@ -227,8 +242,10 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byt
 	body, err = readBody(resp, c.maxBody)
 	switch {
 	case errors.Is(err, errTooLarge):
-		failure = &Error{Endpoint: e, StatusCode: resp.StatusCode, Cause: CauseSize,
-			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", c.maxBody)}
+		failure = &Error{
+			Endpoint: e, StatusCode: resp.StatusCode, Cause: CauseSize,
+			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", c.maxBody),
+		}
 	case err != nil:
 		failure = new(transportError(ctx, e, resp.StatusCode, err))
 	}
@@ -266,7 +283,8 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 // retryAfter reads a Retry-After header, in seconds or as a date. Without a
 // usable one it is negative.
 func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+	seconds, err := strconv.ParseUint(header, 10, 31)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
@@ -280,17 +298,32 @@ func retryAfter(header string, now time.Time) time.Duration {
 func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		from, to := via[len(via)-1].URL, req.URL
-		upgrade := from.Scheme == "http" && to.Scheme == "https" && from.Hostname() == to.Hostname()
 		switch {
 		case len(via) >= maxRedirects:
 			return redirectError("redirected in a loop: check the base URL")
-		case (from.Scheme != to.Scheme || from.Host != to.Host) && !upgrade:
-			return redirectError(fmt.Sprintf("redirected to %s://%.100s, where the access token must not go: check the base URL", to.Scheme, to.Host))
-		case before != nil:
-			return before(req, via)
+		case !tokenMayFollow(from, to):
+			return redirectError("redirected to another host, port or scheme, where the access token must not go: check the base URL")
 		}
-		return nil
+		if via[0].Body != nil { // see once
+			req.Body = io.NopCloser(once(EndpointNPS))
+		}
+		if before == nil {
+			return nil
+		}
+		return before(req, via)
 	}
+}
+
+// tokenMayFollow says whether a redirect stays where the access token was sent:
+// on one host and port, except that http may become https on the usual ports.
+func tokenMayFollow(from, to *url.URL) bool {
+	upgrade := from.Scheme == "http" && to.Scheme == "https" && port(from) == "80" && port(to) == "443"
+	return from.Hostname() == to.Hostname() &&
+		(from.Scheme == to.Scheme && port(from) == port(to) || upgrade)
+}
+
+func port(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 func formatDate(t time.Time) string { return t.UTC().Format(dateForm) }

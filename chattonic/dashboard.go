@@ -64,6 +64,10 @@ type DashboardRow struct {
 	CSAT Number `json:"csat"`
 }
 
+// UnmarshalJSON reads a row. It fails where the value is no object or a field is
+// of another type than documented.
+func (r *DashboardRow) UnmarshalJSON(data []byte) error { return unmarshalObject(data, r) }
+
 // Dashboard asks for the team's dashboard over the window.
 func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, error) {
 	answer := &Dashboard{Window: window}

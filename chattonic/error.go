@@ -1,6 +1,7 @@
 package chattonic
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,8 +12,9 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
-	"syscall"
 )
 
 // Cause says what kind of failure an [Error] is.
@@ -124,7 +126,7 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	case tlsError(err) != nil:
 		failure.Cause, failure.Detail = CauseTLS, "TLS: "+tlsError(err).Error()
 	case errors.As(err, &name):
-		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("host %q was not found: check the base URL", name.Name)
+		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("the address of host %q was not found: check the base URL and the name server", name.Name)
 	case errors.As(err, &path):
 		failure.Cause, failure.Detail = CauseRequest, "the request could not be made: "+path.Error()
 	case errors.As(err, &network):
@@ -140,10 +142,22 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	return failure
 }
 
+// brokenTexts begin what net/http says of broken connections in errors that
+// have no public type.
+var brokenTexts = []string{
+	"http: server closed idle connection",
+	"http2: client connection lost",
+	"http2: server sent GOAWAY",
+	"stream error: ",
+}
+
 func isBroken(err error) bool {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		strings.HasSuffix(err.Error(), "http: server closed idle connection")
+		slices.ContainsFunc(brokenTexts, func(text string) bool { return strings.HasPrefix(err.Error(), text) })
 }
 
 // tlsError returns what was wrong with a handshake, or nil where that was not
@@ -164,7 +178,7 @@ func tlsError(err error) error {
 		return signer
 	case errors.As(err, &verify):
 		return verify
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return errors.New("the server does not speak TLS on this port")
 	case errors.As(err, &network) && (network.Op == "remote error" || network.Op == "local error"):
 		return network.Err
@@ -182,15 +196,7 @@ func unmarshal(body []byte, into any) error {
 	)
 	switch {
 	case errors.As(err, &kind):
-		have := kind.Value
-		if strings.HasPrefix(have, "number ") { // and then the number, which is the body's
-			have = "number"
-		}
-		field := kind.Field
-		if field == "" {
-			field = "the answer"
-		}
-		return fmt.Errorf("%s is of the wrong type: %s", field, have)
+		return fmt.Errorf("%s is of the wrong type: %s", cmp.Or(kind.Field, "the answer"), kind.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("the answer is not valid JSON at byte %d", syntax.Offset)
 	}
@@ -202,5 +208,5 @@ func refused(body []byte) bool {
 	var envelope struct {
 		Status *bool `json:"status"`
 	}
-	return json.Unmarshal(body, &envelope) == nil && envelope.Status != nil && !*envelope.Status
+	return unmarshalObject(body, &envelope) == nil && envelope.Status != nil && !*envelope.Status
 }

@@ -2,6 +2,7 @@ package chattonic
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -85,8 +86,9 @@ type Text string
 // String returns the text.
 func (t Text) String() string { return string(t) }
 
-// parseNumber reads what JSON calls a number, which leaves out the names,
-// underscores and hexadecimal digits that strconv knows besides.
+// parseNumber reads a decimal number as JSON has them, or nearly so: 01 and 1.
+// pass. The names, underscores and hexadecimal digits that strconv knows besides
+// do not.
 func parseNumber(text string) (float64, error) {
 	if text == "" || strings.Trim(text, "0123456789+-.eE") != "" || text[0] == '+' {
 		return 0, strconv.ErrSyntax
@@ -103,11 +105,43 @@ func unquote(data []byte) string {
 	return string(data)
 }
 
+// unmarshalObject decodes an object into the struct that into points to. Unlike
+// encoding/json by itself it takes "NPS" for another member than "nps", and of
+// members with the same name the last one alone counts, null as well.
+func unmarshalObject[T any](data []byte, into *T) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	if members == nil {
+		return typeError[T](data)
+	}
+	fields := reflect.ValueOf(into).Elem()
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Tag.Get("json")
+		member, found := members[name]
+		if !found || name == "-" {
+			continue
+		}
+		err := json.Unmarshal(member, fields.Field(i).Addr().Interface())
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			kind.Field = strings.TrimSuffix(name+"."+kind.Field, ".")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // typeError names the kind of a value that cannot be a T, never the value.
-// The decoder adds the field's name to it.
+// unmarshalObject adds the field's name to it.
 func typeError[T any](data []byte) error {
 	kind := "out-of-range number"
 	switch data[0] {
+	case 'n':
+		kind = "null"
 	case '"':
 		kind = "string"
 	case '{':

@@ -19,11 +19,11 @@ type Window struct {
 }
 
 // WindowSpec is a kind of window, from which the one that ends at a given
-// moment follows: a rolling duration or a calendar period.
+// moment follows: a rolling duration or a calendar period. Specs of the same
+// name are equal.
 type WindowSpec struct {
 	name    string
-	rolling time.Duration                              // 0 for a calendar period
-	period  func(now time.Time) (start, end time.Time) // nil for a rolling duration
+	rolling time.Duration // 0 for a calendar period, which the name says
 }
 
 // calendar holds the calendar periods. now is in the time zone of the calendar.
@@ -54,20 +54,24 @@ var rollingForm = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6}
 // this_month, or a rolling duration in weeks, days (of 24 hours), hours,
 // minutes and seconds, such as 7d or 1h30m.
 func ParseWindow(name string) (WindowSpec, error) {
-	if period, ok := calendar[name]; ok {
-		return WindowSpec{name: name, period: period}, nil
+	if _, ok := calendar[name]; ok {
+		return WindowSpec{name: name}, nil
 	}
 	parts := rollingForm.FindStringSubmatch(name)
 	if parts == nil {
 		return WindowSpec{}, fmt.Errorf("unknown window %q: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month", name)
 	}
+	outOfRange := fmt.Errorf("window %q is out of range: use more than 0 and at most %d days", name, maxRolling/(24*time.Hour))
 	var rolling time.Duration
 	for i, unit := range []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour, time.Minute, time.Second} {
-		n, _ := strconv.Atoi(parts[i+1]) // "" is 0, and the form leaves only digits
+		n, _ := strconv.Atoi(parts[i+1])        // "" is 0, and the form leaves only digits
+		if time.Duration(n) > maxRolling/unit { // also before the product overflows
+			return WindowSpec{}, outOfRange
+		}
 		rolling += time.Duration(n) * unit
 	}
 	if rolling <= 0 || rolling > maxRolling {
-		return WindowSpec{}, fmt.Errorf("window %q is out of range: use more than 0 and at most %d days", name, maxRolling/(24*time.Hour))
+		return WindowSpec{}, outOfRange
 	}
 	return WindowSpec{name: name, rolling: rolling}, nil
 }
@@ -79,10 +83,10 @@ func (s WindowSpec) Name() string { return s.name }
 // API takes. The time zone of now is that of the calendar periods.
 func (s WindowSpec) At(now time.Time) Window {
 	now = now.Truncate(time.Millisecond)
-	if s.period == nil {
+	if s.rolling != 0 {
 		return Window{Name: s.name, Start: now.Add(-s.rolling), End: now}
 	}
-	start, end := s.period(now)
+	start, end := calendar[s.name](now)
 	return Window{Name: s.name, Start: start, End: end}
 }
 
@@ -92,25 +96,23 @@ func startOfDay(t time.Time) time.Time {
 
 // startOfDate returns the first instant of a date. That is not always midnight:
 // where clocks go forward at midnight the day begins at 01:00, and where they
-// go back to midnight there are two of them.
+// go back over midnight there are two of them.
 func startOfDate(year int, month time.Month, day int, zone *time.Location) time.Time {
-	noon := time.Date(year, month, day, 12, 0, 0, 0, zone)
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	onDate := func(t time.Time) bool {
-		t = t.In(zone)
-		return t.Year() == noon.Year() && t.YearDay() == noon.YearDay()
-	}
-	change, next := midnight.ZoneBounds()
-	switch {
-	case !onDate(midnight): // skipped, and taken for the last hour of the day before
-		return next
-	case onDate(change.Add(-1)): // the second of two
-		_, before := change.Add(-1).In(zone).Zone()
-		_, after := midnight.Zone()
-		return midnight.Add(time.Duration(after-before) * time.Second)
-	case onDate(change): // skipped, and taken for the first hour after it
-		return change
-	default:
+	on := time.Date(year, month, day, 12, 0, 0, 0, zone)
+	for {
+		change, _ := on.ZoneBounds()
+		if before := change.Add(-1); sameDate(before, on) {
+			on = before
+			continue
+		}
+		clock := time.Duration(on.Hour())*time.Hour + time.Duration(on.Minute())*time.Minute +
+			time.Duration(on.Second())*time.Second + time.Duration(on.Nanosecond())
+		midnight := on.Add(-clock) // if the clock was not changed since
+		if midnight.Before(change) {
+			return change
+		}
 		return midnight
 	}
 }
+
+func sameDate(a, b time.Time) bool { return a.Year() == b.Year() && a.YearDay() == b.YearDay() }

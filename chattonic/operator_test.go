@@ -1,0 +1,240 @@
+package chattonic_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+)
+
+// documentedOperators is the documented answer.
+const documentedOperators = `{
+	"status": true,
+	"operators": [
+		{
+			"name": {"givenName": "Chamo", "familyName": "Sac2"}, "origins": ["5ed94dd1fdda89cee4cb61"], "profile": 500,
+			"_id": "5ed96d95aef725fdfb", "displayName": "Chamo Sac2",
+			"onlineTime": 0, "awayTime": 0, "freeTime": 0, "queriesResolved": 0, "avgDurationResolved": 0, "queriesAssigned": 0,
+			"sumDuration": 0, "nps": 0, "lastConnection": null, "numberOfResponsesNps": 0, "queryInProgress": 0,
+			"originsName": "Tengo otro tipo de consultas"
+		},
+		{
+			"name": {"givenName": "Chamo", "familyName": "Operator"}, "origins": [], "profile": 500,
+			"_id": "5f286ede4dbdcf209af", "displayName": "Chamo Operator", "status": "online",
+			"onlineTime": 480, "awayTime": 0, "freeTime": 0, "queriesResolved": 0, "avgDurationResolved": 0, "queriesAssigned": 0,
+			"sumDuration": 0, "nps": 0, "lastConnection": null, "numberOfResponsesNps": 0, "queryInProgress": 0,
+			"originsName": "all"
+		}
+	],
+	"queryPending": 0
+}`
+
+// operators is what a client makes of the body.
+func operators(t testing.TB, body string) (*chattonic.Operators, error) {
+	t.Helper()
+	return newClient(t, baseURL, constant(200, body)).Operators(t.Context(), november)
+}
+
+func answerError(e chattonic.Endpoint, detail string) error {
+	return chattonic.Error{Endpoint: e, StatusCode: 200, Cause: chattonic.CauseAnswer, Detail: detail}
+}
+
+func TestOperatorsDocumentedAnswer(t *testing.T) {
+	t.Parallel()
+	receivedAt := time.Date(2021, 12, 1, 3, 0, 0, 0, time.UTC)
+	client := newClient(t, baseURL, constant(200, documentedOperators), chattonic.WithClock(func() time.Time { return receivedAt }))
+	got, err := client.Operators(t.Context(), november)
+	require.NoError(t, err)
+	zero, status := chattonic.NumberOf(0), true
+	first := chattonic.Operator{
+		ID: "5ed96d95aef725fdfb", DisplayName: "Chamo Sac2", Profile: chattonic.NumberOf(500), OriginsName: "Tengo otro tipo de consultas",
+		QueryInProgress: zero, OnlineTime: zero, AwayTime: zero, FreeTime: zero, QueriesAssigned: zero, QueriesResolved: zero,
+		SumDuration: zero, AvgDurationResolved: zero, NPS: zero, NumberOfResponsesNPS: zero,
+	}
+	second := first
+	second.ID, second.DisplayName, second.OriginsName = "5f286ede4dbdcf209af", "Chamo Operator", "all"
+	second.Status, second.OnlineTime = "online", chattonic.NumberOf(480)
+	assert.Equal(t, &chattonic.Operators{
+		Window: november, ReceivedAt: receivedAt, Status: &status,
+		Operators: []chattonic.Operator{first, second}, QueryPending: zero,
+	}, got)
+}
+
+func TestOperatorsFields(t *testing.T) {
+	t.Parallel()
+	got, err := operators(t, `{"operators": [{
+		"_id": "a", "displayName": "b", "profile": 1, "originsName": "c", "status": "away", "lastConnection": 2000, "queryInProgress": 3,
+		"onlineTime": 4, "awayTime": 5, "freeTime": 6, "queriesAssigned": 7, "queriesResolved": 8, "sumDuration": 9,
+		"avgDurationResolved": 10, "nps": 11, "numberOfResponsesNps": 12
+	}], "queryPending": 13}`)
+	require.NoError(t, err)
+	n := chattonic.NumberOf
+	assert.Equal(t, []chattonic.Operator{{
+		ID: "a", DisplayName: "b", Profile: n(1), OriginsName: "c", Status: "away", LastConnection: chattonic.TimestampOf(time.Unix(2, 0)), QueryInProgress: n(3),
+		OnlineTime: n(4), AwayTime: n(5), FreeTime: n(6), QueriesAssigned: n(7), QueriesResolved: n(8), SumDuration: n(9),
+		AvgDurationResolved: n(10), NPS: n(11), NumberOfResponsesNPS: n(12),
+	}}, got.Operators)
+	assert.Equal(t, n(13), got.QueryPending)
+	assert.Nil(t, got.Status)
+}
+
+func TestOperatorsAnswers(t *testing.T) {
+	t.Parallel()
+	five := chattonic.NumberOf(5)
+	for name, test := range map[string]struct {
+		body string
+		want []chattonic.Operator
+	}{
+		"none":               {`{"operators": []}`, []chattonic.Operator{}},
+		"null fields":        {`{"status": null, "operators": [{"_id": "a", "status": null, "nps": null, "lastConnection": null}]}`, []chattonic.Operator{{ID: "a"}}},
+		"unknown fields":     {`{"x": [{}], "operators": [{"_id": "a", "y": {"nps": "z"}, "-": 1, "": 2}], "-": {}, "": 3}`, []chattonic.Operator{{ID: "a"}}},
+		"twice":              {`{"operators": [{"_id": "a"}, {"_id": "a", "nps": 5}]}`, []chattonic.Operator{{ID: "a"}, {ID: "a", NPS: five}}},
+		"last key wins":      {`{"operators": [{"_id": "a", "_id": "b", "nps": 1, "nps": 5}]}`, []chattonic.Operator{{ID: "b", NPS: five}}},
+		"last null wins":     {`{"operators": [{"_id": "a", "nps": 5, "nps": null, "status": "online", "status": null}]}`, []chattonic.Operator{{ID: "a"}}},
+		"last list wins":     {`{"operators": [{"_id": "a", "nps": 5}], "operators": [{"_id": "b"}]}`, []chattonic.Operator{{ID: "b"}}},
+		"first list bad":     {`{"operators": "none", "operators": [{"_id": "b"}]}`, []chattonic.Operator{{ID: "b"}}},
+		"exact names":        {`{"operators": [{"_id": "a", "nps": 5, "NPS": 6, "Nps": "x"}], "OPERATORS": [], "STATUS": false}`, []chattonic.Operator{{ID: "a", NPS: five}}},
+		"long s and kelvin":  {`{"operators": [{"_id": "a", "np` + "\u017f" + `": 6}], "operator` + "\u017f" + `": []}`, []chattonic.Operator{{ID: "a"}}},
+		"escaped names":      {`{"operators": [{"_id": "a", "\u006eps": 5}]}`, []chattonic.Operator{{ID: "a", NPS: five}}},
+		"invalid UTF-8":      {"{\"operators\": [{\"_id\": \"a\", \"displayName\": \"J\xf3se\"}]}", []chattonic.Operator{{ID: "a", DisplayName: "J\ufffdse"}}},
+		"lone surrogate":     {`{"operators": [{"_id": "a", "displayName": "\ud800"}]}`, []chattonic.Operator{{ID: "a", DisplayName: "\ufffd"}}},
+		"white space around": {" \n{\"operators\": [{\"_id\": \"a\"}]}\r\n\t", []chattonic.Operator{{ID: "a"}}},
+	} {
+		got, err := operators(t, test.body)
+		if assert.NoError(t, err, name) {
+			assert.Equal(t, test.want, got.Operators, name)
+		}
+	}
+}
+
+func TestOperatorsRefuses(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		``:                                     "the answer is not valid JSON at byte 0",
+		`<!DOCTYPE html><title>Log in</title>`: "the answer is not valid JSON at byte 1",
+		`{"operators": [`:                      "the answer is not valid JSON at byte 15",
+		`{"operators": []} x`:                  "the answer is not valid JSON at byte 19",
+		`{"operators": []}{"operators": []}`:   "the answer is not valid JSON at byte 18",
+		`{"operators": [{"_id": "a", "nps": NaN}]}`: "the answer is not valid JSON at byte 36",
+		`null`:                  "the answer is of the wrong type: null",
+		`[]`:                    "the answer is of the wrong type: array",
+		`"operators"`:           "the answer is of the wrong type: string",
+		`7`:                     "the answer is of the wrong type: number",
+		`{}`:                    "operators is missing",
+		`{"Operators": []}`:     "operators is missing",
+		`{"operators": null}`:   "operators is missing",
+		`{"operators": {}}`:     "operators is of the wrong type: object",
+		`{"operators": 5}`:      "operators is of the wrong type: number",
+		`{"operators": [null]}`: "operators is of the wrong type: null",
+		`{"operators": ["a"]}`:  "operators is of the wrong type: string",
+		`{"operators": [[]]}`:   "operators is of the wrong type: array",
+		`{"operators": [{}]}`:   "operators._id is missing",
+		`{"operators": [{"_id": "a"}, {"_id": ""}]}`:      "operators._id is missing",
+		`{"operators": [{"_id": 7}]}`:                     "operators._id is of the wrong type: number",
+		`{"operators": [{"_id": "a", "status": true}]}`:   "operators.status is of the wrong type: bool",
+		`{"operators": [{"_id": "a", "status": ["on"]}]}`: "operators.status is of the wrong type: array",
+		`{"operators": [], "queryPending": "many"}`:       "queryPending is of the wrong type: string",
+		`{"operators": [], "status": "false"}`:            "status is of the wrong type: string",
+		`{"operators": [], "status": 0}`:                  "status is of the wrong type: number",
+		`{"operators": [], "status": false}`:              `Chat-Tonic refused: "status" is false`,
+		`{"operators": null, "status": false}`:            `Chat-Tonic refused: "status" is false`,
+		`{"message": "no", "status": false}`:              `Chat-Tonic refused: "status" is false`,
+	} {
+		got, err := operators(t, body)
+		assert.Equal(t, answerError(chattonic.EndpointOperators, want), err, body)
+		assert.Nil(t, got, body)
+	}
+}
+
+// reference is what encoding/json alone makes of an object.
+func reference(t *testing.T, body []byte, into any) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	require.NoError(t, decoder.Decode(into), "what the client takes is JSON")
+}
+
+// assertMembers holds the fields of the struct got to the members of want.
+func assertMembers(t *testing.T, want map[string]any, got any) {
+	t.Helper()
+	fields := reflect.ValueOf(got)
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Tag.Get("json")
+		var number string
+		switch value := want[name].(type) {
+		case json.Number:
+			number = value.String()
+		case string:
+			number = value
+		}
+		switch field := fields.Field(i).Interface().(type) {
+		case chattonic.Text:
+			text, _ := want[name].(string)
+			assert.Equal(t, text, field.String(), name)
+		case chattonic.Number:
+			value, present := field.Float64()
+			assert.Equal(t, want[name] != nil, present, name)
+			if present {
+				parsed, err := strconv.ParseFloat(number, 64)
+				require.NoError(t, err, name)
+				assert.Equal(t, parsed, value, name)
+			}
+		case chattonic.Timestamp:
+			seconds, present := field.Float64()
+			assert.Equal(t, want[name] != nil, present, name)
+			if at, err := time.Parse(time.RFC3339, number); err == nil {
+				assert.InDelta(t, float64(at.UnixMilli())/1e3, seconds, 0, name)
+			} else if present {
+				parsed, err := strconv.ParseFloat(number, 64)
+				require.NoError(t, err, name)
+				assert.Equal(t, parsed/1e3, seconds, name)
+			}
+		}
+	}
+}
+
+func FuzzOperators(f *testing.F) {
+	for _, seed := range []string{
+		documentedOperators, noOperators, `{"operators": null}`, `{"status": false}`, `[]`, `null`, ``, `{`,
+		`{"operators": [{"_id": "a", "nps": 5}], "operators": [{"_id": "b"}]}`,
+		`{"operators": [{"_id": "a", "nps": "5", "NPS": 6, "profile": 1e999}], "queryPending": "7"}`,
+		`{"operators": [{"_id": "a", "lastConnection": "2021-11-01T03:00:00.000Z"}, {"_id": "b", "lastConnection": 1635735600000}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := operators(t, string(body))
+		if err != nil {
+			assert.Equal(t, chattonic.CauseAnswer, asError(t, err).Cause)
+			return
+		}
+		var want map[string]any
+		reference(t, body, &want)
+		assert.NotEqual(t, false, want["status"])
+		assertMembers(t, map[string]any{"queryPending": want["queryPending"]}, struct {
+			QueryPending chattonic.Number `json:"queryPending"`
+		}{got.QueryPending})
+		list := want["operators"].([]any)
+		require.Len(t, got.Operators, len(list))
+		for i, operator := range got.Operators {
+			assert.NotEmpty(t, operator.ID)
+			assertMembers(t, list[i].(map[string]any), operator)
+		}
+	})
+}
+
+func TestOperatorsErrorsQuoteNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"operators": [{"_id": "a", "nps": "Chamo"}]}`, `{"operators": [{"_id": "a", "Chamo": Chamo}]}`, `{"operators": "Chamo"}`, `Chamo`} {
+		_, err := operators(t, body)
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "Chamo")
+	}
+}
