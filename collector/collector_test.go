@@ -478,7 +478,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 		assert.True(t, strings.HasPrefix(m.Name, "chattonic_"), m.Name)
 		assert.True(t, strings.HasSuffix(m.Help, "."), m.Help)
 		for _, l := range m.Labels {
-			assert.True(t, model.LabelName(l).IsValidLegacy(), l)
+			assert.True(t, model.LegacyValidation.IsValidLabelName(l), l)
 		}
 	}
 }

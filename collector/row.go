@@ -84,6 +84,7 @@ func (c combine) of(n int, at func(i int) number) (v float64, present bool) {
 	case n == 0:
 	case n == 1 || c == latest:
 		return at(0).Float64()
+	case c == alone:
 	case c == sum:
 		for i := range n {
 			if part, ok := at(i).Float64(); ok {

@@ -195,8 +195,7 @@ func (k *keyed[T]) fly(s *state[T], f *flight[T], window chattonic.Window) {
 func (k *keyed[T]) call(ctx context.Context, window chattonic.Window) (T, error) {
 	if err := k.options.Limit.Acquire(ctx, 1); err != nil {
 		var none T
-		return none, chattonic.Error{Endpoint: k.endpoint, Cause: chattonic.CauseTimeout,
-			Detail: "no call could be made in time: too many are in flight, raise the limit or look for a team that hangs"}
+		return none, k.failure(chattonic.CauseTimeout, "no call could be made in time: too many are in flight, raise the limit or look for a team that hangs")
 	}
 	defer k.options.Limit.Release(1)
 	return k.ask(ctx, window)
@@ -205,8 +204,11 @@ func (k *keyed[T]) call(ctx context.Context, window chattonic.Window) (T, error)
 // leave is the error of a scrape that ends before its call.
 func (k *keyed[T]) leave(ctx context.Context) error {
 	if ctx.Err() == context.Canceled {
-		return chattonic.Error{Endpoint: k.endpoint, Cause: chattonic.CauseCanceled, Detail: "the scrape was canceled before the answer was there"}
+		return k.failure(chattonic.CauseCanceled, "the scrape was canceled before the answer was there")
 	}
-	return chattonic.Error{Endpoint: k.endpoint, Cause: chattonic.CauseTimeout,
-		Detail: fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", k.options.Timeout)}
+	return k.failure(chattonic.CauseTimeout, fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", k.options.Timeout))
+}
+
+func (k *keyed[T]) failure(cause chattonic.Cause, detail string) error {
+	return chattonic.Error{Endpoint: k.endpoint, Cause: cause, Detail: detail}
 }

@@ -152,11 +152,10 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	if err := server.Shutdown(end); err != nil {
 		_ = server.Close() // the scrapes that are left have had their time
-		err = fmt.Errorf("ending: scrapes were left unanswered: %w", err)
-		<-served
-		return err
+		<-served           //nolint:errcheck // it was ended on purpose
+		return fmt.Errorf("ending: scrapes were left unanswered: %w", err)
 	}
-	<-served
+	<-served //nolint:errcheck // it was ended on purpose
 	return nil
 }
 

@@ -151,7 +151,20 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 			require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, chattonictest.Fault{Delay: delay}))
 			url, end := f.run(t)
 			answered := make(chan string, 1)
-			go func() { answered <- get(t, url+"/metrics") }()
+			go func() {
+				resp, err := http.Get(url + "/metrics")
+				if err != nil {
+					answered <- err.Error()
+					return
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if err != nil {
+					answered <- err.Error()
+					return
+				}
+				answered <- string(body)
+			}()
 			require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, 5*time.Second, 5*time.Millisecond)
 			begin := time.Now()
 			require.NoError(t, end())

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,9 +48,9 @@ func simulatedBodies(b *testing.B, n int) canned {
 	client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithToken("secret"), chattonic.WithHTTPClient(&http.Client{Transport: record}))
 	require.NoError(b, err)
 	window := chattonic.Window{Start: noon.Add(-24 * time.Hour), End: noon}
-	_, err = client.Operators(context.Background(), window)
+	_, err = client.Operators(b.Context(), window)
 	require.NoError(b, err)
-	_, err = client.Dashboard(context.Background(), window)
+	_, err = client.Dashboard(b.Context(), window)
 	require.NoError(b, err)
 	return bodies
 }

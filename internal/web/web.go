@@ -204,7 +204,7 @@ func say(what string) http.HandlerFunc {
 // CheckHealth asks a running exporter's health page, such as
 // http://127.0.0.1:10042/-/healthy, and fails unless it says so.
 func CheckHealth(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("checking the health: %w", err)
 	}

@@ -127,7 +127,7 @@ func (f *fixture) apply(t *testing.T, teams string) {
 // ask makes a request, with headers as name and value by turns.
 func (f *fixture) ask(t *testing.T, method, path string, headers ...string) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, f.url+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, f.url+path, http.NoBody)
 	require.NoError(t, err)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
