@@ -297,14 +297,14 @@ teams:
 		require.Len(t, config.Teams, 3)
 		base := filepath.Dir(path)
 		a, b, c := config.Teams[0].HTTPClient, config.Teams[1].HTTPClient, config.Teams[2].HTTPClient
-		assert.Equal(t, filepath.Join(base, "secrets/token"), a.Authorization.CredentialsFile)
+		assert.Equal(t, filepath.Join(base, "secrets", "token"), a.Authorization.CredentialsFile)
 		assert.Equal(t, filepath.Join(base, "ca"), a.TLSConfig.CAFile)
 		assert.Equal(t, filepath.Join(base, "ca"), a.TLSConfig.CertFile)
 		assert.Equal(t, filepath.Join(base, "key"), a.TLSConfig.KeyFile)
-		assert.Equal(t, []string{filepath.Join(base, "secrets/header")}, a.HTTPHeaders.Headers["X-Key"].Files)
+		assert.Equal(t, []string{filepath.Join(base, "secrets", "header")}, a.HTTPHeaders.Headers["X-Key"].Files)
 		assert.Equal(t, filepath.Join(base, "key"), b.OAuth2.ClientCertificateKeyFile)
 		assert.Equal(t, filepath.Join(base, "ca"), b.OAuth2.TLSConfig.CAFile)
-		assert.Equal(t, filepath.Join(base, "secrets/token"), c.Authorization.CredentialsFile)
+		assert.Equal(t, filepath.Join(base, "secrets", "token"), c.Authorization.CredentialsFile)
 	}
 }
 
@@ -403,7 +403,7 @@ func TestHTTPClientTypes(t *testing.T) {
 			visit(typ.Elem())
 		case typ.Kind() == reflect.Struct:
 			keys, others := structKeys(typ)
-			assert.True(t, len(keys) > 0 != (others != nil), "%s must have keys of its own or any, not both", typ)
+			assert.NotEqual(t, len(keys) > 0, others != nil, "%s must have keys of its own or any, not both", typ)
 			for _, key := range keys {
 				assert.NotEmpty(t, key.name, "a key of %s", typ)
 				visit(key.t)

@@ -33,6 +33,7 @@ func defaults(lines string) string {
 type errorTest struct{ text, want string }
 
 func testErrors(t *testing.T, tests map[string]errorTest) {
+	t.Helper()
 	inDirectory(t, testFiles)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,10 +87,14 @@ func TestDefaultsErrors(t *testing.T) {
 		"http_client key":      {defaults("http_client: {proxy: x}"), `2: defaults: http_client: unknown key "proxy": use one of ` + clientKeyList},
 		"no base URL":          {"teams:\n- codename: acme", `2: team "acme": base_url is missing and has no default: give the API's, such as https://chat-tonic.example, here or in defaults`},
 		"no access token":      {"teams:\n- codename: acme\n  base_url: http://x", `2: team "acme": no access token: set http_client.authorization.credentials_file to a file that holds it`},
-		"missing file": {"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: absent}}\nteams: [codename: acme]",
-			`3: team "acme": http_client.authorization.credentials_file: "absent" cannot be read: no such file or directory: name a file that exists`},
-		"two ways to authenticate": {"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: token}}\nteams:\n- codename: acme\n  http_client: {basic_auth: {username: me}}",
-			`6: team "acme": http_client: at most one of basic_auth, oauth2 & authorization must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)`},
+		"missing file": {
+			"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: absent}}\nteams: [codename: acme]",
+			`3: team "acme": http_client.authorization.credentials_file: "absent" cannot be read: no such file or directory: name a file that exists`,
+		},
+		"two ways to authenticate": {
+			"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: token}}\nteams:\n- codename: acme\n  http_client: {basic_auth: {username: me}}",
+			`6: team "acme": http_client: at most one of basic_auth, oauth2 & authorization must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)`,
+		},
 		"own ttl is not a mapping": {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: 5m"), `6: team "acme": ttl: needs keys with values, not a single value: use one of operators, dashboard`},
 		"own ttl twice":            {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: {operators: 1m, operators: 2m}"), `6: team "acme": ttl: the key "operators" is already on line 6: keep one of them`},
 	})
@@ -159,8 +164,10 @@ func TestHTTPClientErrors(t *testing.T) {
 		"duplicate claim":        {client(oauth2 + "claims: {a: {" + secret + ": 1, " + secret + ": 2}}"), "5" + team + "http_client: a value cannot be read: compare it with Prometheus's http_config, whose form this has"},
 		"endless alias":          {client(oauth2 + "claims: &c {self: *c}"), "5" + team + "http_client: a value cannot be read: compare it with Prometheus's http_config, whose form this has"},
 		"reserved header":        {client("http_headers: {authorization: {secrets: [" + secret + "]}}"), "5" + team + `http_client: setting header "Authorization" is not allowed: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)`},
-		"token and file": {client("authorization:\n  credentials: " + secret + "\n  credentials_file: token"),
-			"5" + team + "http_client: at most one of authorization credentials & credentials_file must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)"},
+		"token and file": {
+			client("authorization:\n  credentials: " + secret + "\n  credentials_file: token"),
+			"5" + team + "http_client: at most one of authorization credentials & credentials_file must be configured: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)",
+		},
 		"nothing":               {client("enable_http2: true"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
 		"neither token or file": {client("authorization: {type: Bearer}"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},
 		"empty token":           {client("authorization: {credentials: ''}"), "5" + team + "no access token: set http_client.authorization.credentials_file to a file that holds it"},

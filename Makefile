@@ -1,0 +1,128 @@
+# Needs Go, git and make; everything else is fetched by Go. Tests also look for
+# data races where a C compiler is at hand.
+
+BINARY := chattonic_exporter
+
+# Where this is no git checkout, or to override what git says:
+#   make build VERSION=1.2.3 REVISION=… BRANCH=… SOURCE_DATE_EPOCH=…
+ifneq ($(wildcard .git),)
+VERSION           ?= $(patsubst v%,%,$(shell git describe --tags --always --dirty 2>/dev/null))
+REVISION          ?= $(shell git rev-parse HEAD 2>/dev/null)
+BRANCH            ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+endif
+# GNU date reads seconds as -d @0, BSD date as -r 0.
+BUILD_DATE ?= $(if $(SOURCE_DATE_EPOCH),$(shell \
+	date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || \
+	date -u -r $(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ))
+# Neither a person nor a host, so that a commit gives the same bytes everywhere.
+BUILD_USER ?= make
+
+orUnknown = $(if $(strip $(1)),$(strip $(1)),unknown)
+
+VERSION_PACKAGE := github.com/prometheus/common/version
+LDFLAGS = -s -w \
+	-X $(VERSION_PACKAGE).Version=$(call orUnknown,$(VERSION)) \
+	-X $(VERSION_PACKAGE).Revision=$(call orUnknown,$(REVISION)) \
+	-X $(VERSION_PACKAGE).Branch=$(call orUnknown,$(BRANCH)) \
+	-X $(VERSION_PACKAGE).BuildUser=$(call orUnknown,$(BUILD_USER)) \
+	-X $(VERSION_PACKAGE).BuildDate=$(call orUnknown,$(BUILD_DATE))
+
+# What to test, bench and fuzz, and further flags for `go test`.
+PACKAGES  ?= ./...
+TESTFLAGS ?=
+# Which benchmarks, and how often each.
+BENCH ?= .
+COUNT ?= 1
+# How long each fuzz target runs.
+FUZZTIME ?= 5s
+# The least coverage of each package below main, in per cent.
+COVER_MIN      ?= 90
+COVER_PACKAGES ?= ./chattonic/... ./collector/... ./internal/...
+# Further flags of the exporter, such as --web.listen-address=127.0.0.1:10042.
+DEMO_FLAGS ?=
+DOCKER     ?= docker
+IMAGE      ?= chattonic-exporter
+
+LINT_MODULE := internal/tools/lint
+LINT        := bin/golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: build ## Run the exporter on a simulated Chat-Tonic: http://localhost:10042
+	./$(BINARY) --demo $(DEMO_FLAGS)
+
+.PHONY: test
+test: ## Run the tests, with the race detector where a C compiler is at hand
+	@race=-race; \
+	go build -race runtime/cgo 2>/dev/null || \
+		{ race=; echo "Without cgo and a working C compiler the tests run without the race detector."; }; \
+	set -x; go test $$race -shuffle=on $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || \
+		{ echo "gofmt would change these files, run make fmt:"; echo "$$unformatted"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	$(LINT) run
+
+$(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
+	cd $(LINT_MODULE) && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../../$(LINT) \
+		github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt
+
+# Without cgo it is static, and without the checkout's state it is reproducible.
+.PHONY: build
+build: ## Build ./chattonic_exporter, static and reproducible
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)' -o $(BINARY) .
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=name, COUNT=times)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a short time (FUZZTIME=5s)
+	@list=$$(go test -list '^Fuzz' $(PACKAGES)) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' | \
+	while read -r package name; do \
+		echo "$$name of $$package"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+.PHONY: cover
+cover: ## Measure the coverage of each package below main, at least COVER_MIN per cent
+	@go test -coverprofile=coverage.out $(COVER_PACKAGES) >coverage.txt || { cat coverage.txt; exit 1; }
+	@awk -v min=$(COVER_MIN) ' \
+		match($$0, /coverage: [0-9.]+%/) { \
+			percent = substr($$0, RSTART + 10, RLENGTH - 11); \
+			low = percent + 0 < min; failed += low; measured++; \
+			printf "%6.1f %%  %s%s\n", percent, ($$1 == "ok" ? $$2 : $$1), (low ? "  is below " min " %" : "") \
+		} \
+		END { if (!measured) print "no package was measured"; exit failed || !measured }' coverage.txt
+
+# The image is built from what is on disk, but without .git: see .dockerignore.
+.PHONY: docker
+docker: ## Build the container image (IMAGE=name)
+	$(DOCKER) build \
+		--build-arg VERSION=$(call orUnknown,$(VERSION)) \
+		--build-arg REVISION=$(call orUnknown,$(REVISION)) \
+		--build-arg BRANCH=$(call orUnknown,$(BRANCH)) \
+		--build-arg BUILD_DATE=$(call orUnknown,$(BUILD_DATE)) \
+		-t $(IMAGE):$(call orUnknown,$(VERSION)) -t $(IMAGE):latest .
+
+.PHONY: ci
+ci: ## Run what the continuous integration runs
+	bash .ci/run
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf bin $(BINARY) coverage.out coverage.txt
