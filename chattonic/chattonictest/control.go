@@ -1,0 +1,123 @@
+package chattonictest
+
+import (
+	"bytes"
+	_ "embed" // for the page
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"chattonic_exporter/chattonic"
+)
+
+//go:embed control.html
+var controlPage string
+
+var controlTemplate = template.Must(template.New("control").Parse(controlPage))
+
+// Control returns a handler that shows, at GET /, what is simulated, and that
+// switches it:
+//
+//	POST /scenario?team=CODENAME&name=SCENARIO
+//	POST /fault?team=CODENAME&endpoint=ENDPOINT&name=FAULT
+//
+// Without a team or endpoint all are meant. The parameters may also come as a
+// form. The answer is a text that says what is in force, or 400 and what can be
+// chosen from; a browser is sent back to the page. It asks for no credentials.
+func (s *Server) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.showControl)
+	mux.HandleFunc("POST /scenario", s.control(func(r *http.Request) (string, error) {
+		name := Scenario(r.FormValue("name"))
+		return fmt.Sprintf("scenario %s", name), s.SetScenario(r.FormValue("team"), name)
+	}))
+	mux.HandleFunc("POST /fault", s.control(func(r *http.Request) (string, error) {
+		name, endpoint := r.FormValue("name"), r.FormValue("endpoint")
+		fault, err := NamedFault(name)
+		if err != nil {
+			return "", err
+		}
+		of := "all endpoints"
+		if endpoint != "" {
+			of = "endpoint " + endpoint
+		}
+		return fmt.Sprintf("fault %s for %s", name, of), s.SetFault(r.FormValue("team"), chattonic.Endpoint(endpoint), fault)
+	}))
+	return mux
+}
+
+// control answers a request to switch something.
+func (s *Server) control(change func(*http.Request) (inForce string, err error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		inForce, err := change(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			w.Header().Set("Location", "./") // also where the handler is under a prefix
+			w.WriteHeader(http.StatusSeeOther)
+			return
+		}
+		team := "all teams"
+		if codename := r.FormValue("team"); codename != "" {
+			team = "team " + codename
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "%s: %s is in force\n", team, inForce) //nolint:gosec // plain text, of names that were found in a table
+	}
+}
+
+// controlRow is a team on the control page.
+type controlRow struct {
+	Codename   string
+	Documented bool
+	Pending    int64
+	Online     int
+	Operators  int
+	Scenario   Scenario
+	// Faults says which endpoints have a fault.
+	Faults string
+}
+
+func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
+	now := s.now()
+	var rows []controlRow
+	for _, t := range s.teams {
+		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
+		if !t.Documented {
+			present := t.present(now)
+			row.Pending, row.Online, row.Scenario = present.pending, present.online(), t.log.scenario(now)
+		}
+		rows = append(rows, row)
+	}
+	var page bytes.Buffer
+	err := controlTemplate.Execute(&page, map[string]any{
+		"Now": now.UTC().Format("2006-01-02 15:04:05 UTC"), "Teams": rows, "Scenarios": scenarios, "Faults": namedFaults,
+	})
+	if err != nil {
+		http.Error(w, fmt.Sprintf("the page cannot be shown: %v", err), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(page.Bytes()) // who does not listen is not told
+}
+
+// faulty names the endpoints that have a fault, and says "none" without one.
+func (t *team) faulty() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var names []string
+	for _, e := range endpoints {
+		if f, ok := t.faults[e.Name]; ok {
+			names = append(names, fmt.Sprintf("%s (%s)", e.Name, f.label()))
+		}
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

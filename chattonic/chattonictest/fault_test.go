@@ -1,0 +1,224 @@
+package chattonictest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+)
+
+// ask asks the operators endpoint, and waits no longer than given.
+func (w *world) ask(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	// A call with a deadline would be tried again.
+	_, err := w.client.Operators(once{ctx}, chattonic.Window{Start: noon.Add(-time.Hour), End: noon})
+	return err
+}
+
+// once hides the deadline of a context.
+type once struct{ context.Context }
+
+func (once) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+func TestFaultsAsTheClientMeetsThem(t *testing.T) {
+	t.Parallel()
+	named := func(name string) chattonictest.Fault {
+		fault, err := chattonictest.NamedFault(name)
+		require.NoError(t, err)
+		return fault
+	}
+	for name, c := range map[string]struct {
+		fault chattonictest.Fault
+		cause chattonic.Cause
+	}{
+		"500":         {named("500"), chattonic.CauseStatus},
+		"429":         {named("429"), chattonic.CauseStatus},
+		"cut":         {named("cut"), chattonic.CauseConnection},
+		"cut_body":    {named("cut_body"), chattonic.CauseConnection},
+		"truncated":   {named("truncated"), chattonic.CauseAnswer},
+		"malformed":   {named("malformed"), chattonic.CauseAnswer},
+		"html":        {named("html"), chattonic.CauseAnswer},
+		"wrong_types": {named("wrong_types"), chattonic.CauseAnswer},
+		"endless":     {named("endless"), chattonic.CauseTimeout},
+		"hang":        {named("hang"), chattonic.CauseTimeout},
+		"drip":        {named("drip"), chattonic.CauseTimeout},
+		"redirect":    {chattonictest.Fault{Redirect: "https://elsewhere.example/"}, chattonic.CauseRedirect},
+		"empty body":  {chattonictest.Fault{Body: []byte{}}, chattonic.CauseAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 6})
+			require.NoError(t, w.ask(time.Minute))
+			require.NoError(t, w.SetFault("acme", chattonic.EndpointOperators, c.fault))
+			var failure chattonic.Error
+			patience := time.Minute
+			if c.cause == chattonic.CauseTimeout {
+				patience = 300 * time.Millisecond
+			}
+			require.ErrorAs(t, w.ask(patience), &failure)
+			assert.Equal(t, c.cause, failure.Cause, failure)
+			w.row(noon, noon) // which is another endpoint
+			require.NoError(t, w.SetFault("", "", chattonictest.Fault{}))
+			require.NoError(t, w.ask(time.Minute))
+			assert.Equal(t, 3, w.Calls("acme", chattonic.EndpointOperators))
+		})
+	}
+}
+
+func TestFaultsAsTheyAreSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
+	ask := func(f chattonictest.Fault) (*http.Response, string) {
+		require.NoError(t, w.SetFault("", "", f))
+		return w.do(http.MethodGet, "/api/v1/acme/stats/operator", asked()["operator"], nil)
+	}
+	resp, body := ask(chattonictest.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "7"})
+	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	assert.Equal(t, "7", resp.Header.Get("Retry-After"))
+	assert.JSONEq(t, `{"status":false,"message":"this is a simulated fault"}`, body)
+
+	resp, _ = ask(chattonictest.Fault{Redirect: "/elsewhere", Status: http.StatusTemporaryRedirect})
+	assert.Equal(t, http.StatusTemporaryRedirect, resp.StatusCode)
+	assert.Equal(t, "/elsewhere", resp.Header.Get("Location"))
+	resp, _ = ask(chattonictest.Fault{Redirect: "/elsewhere"})
+	assert.Equal(t, http.StatusFound, resp.StatusCode)
+
+	resp, body = ask(chattonictest.Fault{Status: http.StatusBadGateway, Body: []byte("no"), ContentType: "text/plain"})
+	assert.Equal(t, []any{http.StatusBadGateway, "text/plain", "no"}, []any{resp.StatusCode, resp.Header.Get("Content-Type"), body})
+
+	_, body = ask(chattonictest.Fault{Truncate: true})
+	whole := string(chattonictest.OperatorsFixture())
+	assert.Equal(t, whole[:len(whole)/2], body)
+
+	start := time.Now()
+	_, body = ask(chattonictest.Fault{Delay: 30 * time.Millisecond, Drip: time.Millisecond})
+	assert.Equal(t, whole, body)
+	assert.GreaterOrEqual(t, time.Since(start), 30*time.Millisecond+time.Duration(len(whole)/64)*time.Millisecond)
+
+	_, body = ask(chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })})
+	assert.Equal(t, "/api/v1/acme/stats/operator", body)
+}
+
+func TestAFaultMayBeLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
+	require.NoError(t, w.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Status: 500, Times: 2}))
+	require.Error(t, w.ask(time.Minute))
+	require.Error(t, w.ask(time.Minute))
+	require.NoError(t, w.ask(time.Minute))
+}
+
+func TestExportsAndFaults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	for cut, exports := range map[chattonictest.Cut]int{chattonictest.CutBeforeHeader: 0, chattonictest.CutInBody: 1} {
+		require.NoError(t, w.SetFault("", chattonic.EndpointNPS, chattonictest.Fault{Cut: cut}))
+		before := len(w.Exports())
+		require.Error(t, w.client.ExportNPS(t.Context(), chattonic.Window{Start: noon, End: noon}, chattonic.UserTypeAll))
+		assert.Len(t, w.Exports(), before+exports)
+	}
+}
+
+func TestCloseEndsWhatWaits(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]chattonictest.Fault{
+		"hang":    {Delay: time.Hour},
+		"drip":    {Drip: time.Hour},
+		"endless": {Endless: true, Drip: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
+			require.NoError(t, w.SetFault("", "", fault))
+			done := make(chan error, 1)
+			go func() {
+				_, err := w.client.Operators(t.Context(), chattonic.Window{Start: noon, End: noon})
+				done <- err
+			}()
+			require.Eventually(t, func() bool { return w.Calls("acme", chattonic.EndpointOperators) == 1 }, 5*time.Second, time.Millisecond)
+			w.Close()
+			select {
+			case err := <-done:
+				require.Error(t, err)
+			case <-time.After(5 * time.Second):
+				require.Fail(t, "the request still waits")
+			}
+			w.Close()
+			require.NoError(t, w.SetFault("", "", chattonictest.Fault{}))
+			require.NoError(t, w.ask(time.Minute))
+		})
+	}
+}
+
+func TestAClientThatIsGoneIsNotWorkedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	for endpoint, query := range asked() {
+		if endpoint == "nps/export" {
+			continue
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/acme/stats/"+endpoint+"?"+query.Encode(), http.NoBody)
+		require.NoError(t, err)
+		req.Header = http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}, "Authorization": {"Bearer " + token}}
+		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
+	}
+}
+
+func TestADelayEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	require.NoError(t, w.SetFault("", "", chattonictest.Fault{Delay: 5 * time.Second}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
+	require.NoError(t, err)
+	start := time.Now()
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
+	assert.Less(t, time.Since(start), 4*time.Second)
+}
+
+// failingWriter is a connection that is gone.
+type failingWriter struct{}
+
+func (failingWriter) Header() http.Header       { return http.Header{} }
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+func (failingWriter) WriteHeader(int)           {}
+
+func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	require.NoError(t, w.SetFault("", "", chattonictest.Fault{Endless: true}))
+	req, err := http.NewRequest(http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
+	require.NoError(t, err)
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
+
+	_, client := serve(t, w.Server, "acme", chattonic.WithMaxBody(100_000))
+	_, err = client.Operators(t.Context(), chattonic.Window{Start: noon, End: noon})
+	var failure chattonic.Error
+	require.ErrorAs(t, err, &failure)
+	assert.Equal(t, chattonic.CauseSize, failure.Cause)
+}
+
+func TestFaultNamesAreUnique(t *testing.T) {
+	t.Parallel()
+	names := chattonictest.FaultNames()
+	assert.Len(t, strings.Fields(strings.Join(names, " ")), len(names))
+	seen := map[string]bool{}
+	for _, name := range names {
+		assert.False(t, seen[name], name)
+		seen[name] = true
+	}
+	assert.Equal(t, "none", names[0])
+}

@@ -1,0 +1,110 @@
+package chattonictest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+)
+
+func online(operators []chattonic.Operator) (count int) {
+	for _, o := range operators {
+		if o.Status == "online" {
+			count++
+		}
+	}
+	return count
+}
+
+func TestABacklogGrowsAndDrains(t *testing.T) {
+	t.Parallel()
+	for name, now := range map[string]time.Time{
+		"noon":  noon.Add(123 * time.Millisecond),
+		"night": noon.Add(14 * time.Hour),
+		// The simulated day ends at 07:00 UTC.
+		"at the end of the day": noon.Add(16*time.Hour - 5*time.Minute),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, zones[0], now, chattonictest.Team{Seed: 1, Operators: 10})
+			history := w.get("operator", now.Add(-24*time.Hour), now) + w.get("bigquery", now.Add(-24*time.Hour), now)
+			require.NotZero(t, online(w.operators(now, now).Operators))
+
+			require.NoError(t, w.SetScenario("acme", chattonictest.ScenarioBacklog))
+			assert.Equal(t, history, w.get("operator", now.Add(-24*time.Hour), now)+w.get("bigquery", now.Add(-24*time.Hour), now))
+			last := -1.0
+			for range 10 {
+				w.advance(time.Minute)
+				answer := w.operators(now, w.Now())
+				assert.Zero(t, online(answer.Operators))
+				pending := number(t, answer.QueryPending)
+				assert.GreaterOrEqual(t, pending, last+19)
+				last = pending
+				for _, o := range answer.Operators {
+					assert.Less(t, number(t, o.OnlineTime), 1.001, "the rest of a second")
+					assert.Zero(t, number(t, o.QueryInProgress))
+				}
+			}
+			require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+			w.advance(time.Minute)
+			assert.NotZero(t, online(w.operators(now, now).Operators))
+			w.advance(9 * time.Minute)
+			assert.Less(t, number(t, w.operators(now, now).QueryPending), 15.0)
+			assert.Greater(t, number(t, w.row(now, w.Now()).Resolved), last/2)
+			back, row := w.operators(now.Add(-24*time.Hour), now), w.row(now.Add(-24*time.Hour), now)
+			assert.NotZero(t, online(back.Operators))
+			assert.Zero(t, number(t, row.Pending)-number(t, w.row(now.Add(-time.Hour), now).Pending))
+		})
+	}
+}
+
+func TestABacklogIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 2})
+	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	w.advance(25 * time.Hour)
+	pending := number(t, w.operators(noon, noon).QueryPending)
+	assert.InDelta(t, 2*3600/3, pending, 100, "users give up after two hours")
+	row := w.row(noon, w.Now())
+	assert.Greater(t, number(t, row.Failed), 23*1200.0)
+	assert.Zero(t, number(t, row.Attention))
+}
+
+func TestABacklogInAnotherTeamChangesNothing(t *testing.T) {
+	t.Parallel()
+	clock := &clock{now: noon}
+	server, err := chattonictest.New(chattonictest.Options{Now: clock.Now, Teams: []chattonictest.Team{
+		{Codename: "acme", Token: token, Operators: 4}, {Codename: "globex/ä", Token: token, Operators: 4},
+	}})
+	require.NoError(t, err)
+	_, acme := serve(t, server, "acme")
+	_, globex := serve(t, server, "globex/ä")
+	require.NoError(t, server.SetScenario("globex/ä", chattonictest.ScenarioBacklog))
+	clock.advance(10 * time.Minute)
+	window := chattonic.Window{Start: noon, End: clock.Now()}
+	one, err := acme.Operators(t.Context(), window)
+	require.NoError(t, err)
+	other, err := globex.Operators(t.Context(), window)
+	require.NoError(t, err)
+	assert.Less(t, number(t, one.QueryPending), 20.0)
+	assert.GreaterOrEqual(t, number(t, other.QueryPending), 200.0)
+	assert.NotEqual(t, one.Operators[0].ID, other.Operators[0].ID)
+	assert.Equal(t, 1, server.Calls("acme", chattonic.EndpointOperators))
+}
+
+func TestUnknownNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	require.ErrorContains(t, w.SetScenario("", "chaos"), "use one of normal, backlog")
+	require.ErrorContains(t, w.SetScenario("nobody", chattonictest.ScenarioNormal), "use one of acme")
+	require.ErrorContains(t, w.SetFault("nobody", "", chattonictest.Fault{}), "use one of acme")
+	require.ErrorContains(t, w.SetFault("", "users", chattonictest.Fault{}), "use one of operators, dashboard, nps_export")
+	_, err := chattonictest.NamedFault("earthquake")
+	require.ErrorContains(t, err, "none, 500, 429")
+	assert.Equal(t, []chattonictest.Scenario{"normal", "backlog"}, chattonictest.Scenarios())
+	assert.Zero(t, w.Calls("nobody", chattonic.EndpointNPS))
+}

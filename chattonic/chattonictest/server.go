@@ -1,0 +1,450 @@
+package chattonictest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"chattonic_exporter/chattonic"
+)
+
+const (
+	// dateForm is the documented form of dates, which are in UTC.
+	dateForm = "2006-01-02T15:04:05.000Z"
+	// maxOperators bounds the size of a team.
+	maxOperators = 20_000
+	// maxExports bounds how many exports a Server remembers.
+	maxExports = 1000
+)
+
+// endpoints is the table of what a Server answers.
+var endpoints = []struct {
+	Name chattonic.Endpoint
+	path string
+}{
+	{chattonic.EndpointOperators, "operator"},
+	{chattonic.EndpointDashboard, "bigquery"},
+	{chattonic.EndpointNPS, "nps/export"},
+}
+
+// Team is a simulated team.
+type Team struct {
+	// Codename names the team in the path of requests.
+	Codename string
+	// Token is the access token that requests must bear.
+	Token string
+	// Seed, with the codename and the number of operators, decides everything
+	// that happens in the team.
+	Seed uint64
+	// Operators is the number of operators, from 1 to 20000.
+	Operators int
+	// Documented has the team answer with the documented answers, byte for
+	// byte, instead of simulated ones.
+	Documented bool
+	// Buckets has the dashboard answer with one row for each bucket of
+	// dateFormatGroup (which may use %Y, %m, %d, %H and %%) instead of the
+	// documented single row with the date "0".
+	Buckets bool
+}
+
+// Options is what a Server simulates.
+type Options struct {
+	// Teams holds at least one team.
+	Teams []Team
+	// Now is the clock; time.Now if nil. It may jump in either direction.
+	Now func() time.Time
+	// Location is the time zone of the contact centre; UTC if nil.
+	Location *time.Location
+}
+
+// Export is an NPS export that was asked for and, were this the real API, sent
+// by e-mail.
+type Export struct {
+	// Codename is the team's.
+	Codename string
+	// Window is what the report is about.
+	Window chattonic.Window
+	// UserType says whose answers the report holds.
+	UserType chattonic.UserType
+}
+
+// Server is a simulated Chat-Tonic. It is safe for concurrent use, and starts no
+// goroutines.
+type Server struct {
+	now    func() time.Time
+	teams  []*team // in the order of Options
+	closed chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex
+	exports []Export
+}
+
+type team struct {
+	Team
+	log                 *eventLog
+	heads, originsNames [][]byte
+
+	mu     sync.Mutex
+	faults map[chattonic.Endpoint]Fault
+	calls  map[chattonic.Endpoint]int
+}
+
+// New returns a Server. It fails where the options name no team, or one that
+// cannot be simulated.
+func New(options Options) (*Server, error) {
+	s := &Server{now: options.Now, closed: make(chan struct{})}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	location := options.Location
+	if location == nil {
+		location = time.UTC
+	}
+	if len(options.Teams) == 0 {
+		return nil, errors.New("there is no team to simulate: name at least one")
+	}
+	for _, config := range options.Teams {
+		if err := s.addTeam(config, location); err != nil {
+			return nil, fmt.Errorf("team %q cannot be simulated: %w", config.Codename, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) addTeam(config Team, location *time.Location) error {
+	if err := chattonic.CheckCodename(config.Codename); err != nil {
+		return err
+	}
+	operators := config.Operators
+	if config.Documented {
+		operators = 1 // the log is there, and unused
+	}
+	switch {
+	case s.team(config.Codename) != nil:
+		return errors.New("the codename is taken")
+	case config.Token == "":
+		return errors.New("the token is empty")
+	case operators < 1 || operators > maxOperators:
+		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
+	}
+	parts := []uint64{config.Seed, uint64(operators)}
+	for _, c := range []byte(config.Codename) {
+		parts = append(parts, uint64(c))
+	}
+	model := newModel(key(parts...), operators, location)
+	t := &team{
+		Team:   config,
+		log:    newEventLog(model),
+		faults: map[chattonic.Endpoint]Fault{},
+		calls:  map[chattonic.Endpoint]int{},
+	}
+	t.heads, t.originsNames = profiles(model)
+	s.teams = append(s.teams, t)
+	return nil
+}
+
+func (s *Server) team(codename string) *team {
+	for _, t := range s.teams {
+		if t.Codename == codename {
+			return t
+		}
+	}
+	return nil
+}
+
+// named returns the team with the codename, or all teams for "".
+func (s *Server) named(codename string) ([]*team, error) {
+	if codename == "" {
+		return s.teams, nil
+	}
+	if t := s.team(codename); t != nil {
+		return []*team{t}, nil
+	}
+	var names []string
+	for _, t := range s.teams {
+		names = append(names, t.Codename)
+	}
+	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
+}
+
+// SetScenario puts a scenario in force, for the team with the codename or, if
+// that is empty, for all. It takes effect with the clock's next full second and
+// leaves what was before as it was. It fails where a name is unknown.
+func (s *Server) SetScenario(codename string, scenario Scenario) error {
+	if err := checkScenario(scenario); err != nil {
+		return err
+	}
+	teams, err := s.named(codename)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	for _, t := range teams {
+		t.log.setScenario(scenario, now)
+	}
+	return nil
+}
+
+// SetFault has requests meet a fault, in place of the one before: those of the
+// team with the codename, or of all teams if that is empty, to the endpoint, or
+// to all if that is empty. The zero Fault ends faults. It fails where a name is
+// unknown.
+func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
+	teams, err := s.named(codename)
+	if err != nil {
+		return err
+	}
+	known := false
+	for _, e := range endpoints {
+		if endpoint != "" && endpoint != e.Name {
+			continue
+		}
+		known = true
+		for _, t := range teams {
+			t.setFault(e.Name, fault)
+		}
+	}
+	if !known {
+		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, endpointNames())
+	}
+	return nil
+}
+
+func endpointNames() string {
+	var names []string
+	for _, e := range endpoints {
+		names = append(names, string(e.Name))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Calls returns how many requests of a team reached an endpoint, also those that
+// were refused or met a fault. An unknown team or endpoint had none.
+func (s *Server) Calls(codename string, endpoint chattonic.Endpoint) int {
+	t := s.team(codename)
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.calls[endpoint]
+}
+
+// Exports returns the NPS exports that were asked for, at most the last 1000, in
+// the order in which they came.
+func (s *Server) Exports() []Export {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.exports)
+}
+
+// Close ends all waiting in faults, now and in future: what was to be delayed or
+// endless is cut. Other requests are still answered.
+func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
+
+// ServeHTTP answers a request like the stats API would. Some faults cut the
+// connection by a panic with http.ErrAbortHandler, as net/http provides for.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t, endpoint, refusal := s.route(r.URL)
+	if refusal != nil {
+		refusal.answer().write(w)
+		return
+	}
+	fault := t.call(endpoint)
+	if fault.Delay > 0 && !s.wait(r.Context(), fault.Delay) || fault.Cut == CutBeforeHeader {
+		panic(http.ErrAbortHandler)
+	}
+	if fault.Handler != nil {
+		fault.Handler.ServeHTTP(w, r)
+		return
+	}
+	answer, err := s.answer(r, t, endpoint, fault)
+	if err != nil { // the client has gone away
+		panic(http.ErrAbortHandler)
+	}
+	s.send(w, r, answer, fault)
+}
+
+// refusal is an error with the HTTP status that it is answered with.
+type refusal struct {
+	status  int
+	message string
+}
+
+func (r *refusal) answer() answer {
+	body, err := json.Marshal(struct {
+		Status  bool   `json:"status"`
+		Message string `json:"message"`
+	}{Message: r.message})
+	if err != nil { // a string always has a JSON form
+		panic(err)
+	}
+	a := answer{status: r.status, contentType: jsonType, body: body}
+	switch r.status {
+	case http.StatusMethodNotAllowed:
+		a.header = [2]string{"Allow", http.MethodGet}
+	case http.StatusUnauthorized:
+		a.header = [2]string{"WWW-Authenticate", "Bearer"}
+	}
+	return a
+}
+
+// route reads /api/v1/{codename}/stats/{endpoint}.
+func (s *Server) route(u *url.URL) (*team, chattonic.Endpoint, *refusal) {
+	rest, found := strings.CutPrefix(u.EscapedPath(), "/api/v1/")
+	escaped, rest, isStats := strings.Cut(rest, "/stats/")
+	codename, err := url.PathUnescape(escaped)
+	if !found || !isStats || err != nil {
+		return nil, "", &refusal{http.StatusNotFound, "there is nothing at this path: use /api/v1/{codename}/stats/{endpoint}"}
+	}
+	for _, e := range endpoints {
+		if e.path != rest {
+			continue
+		}
+		if t := s.team(codename); t != nil {
+			return t, e.Name, nil
+		}
+		return nil, "", &refusal{http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)}
+	}
+	return nil, "", &refusal{http.StatusNotFound, "there is no such endpoint: use operator, bigquery or nps/export"}
+}
+
+// call counts a request and returns the fault that it meets.
+func (t *team) call(e chattonic.Endpoint) Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls[e]++
+	fault := t.faults[e]
+	switch {
+	case fault.Times == 1:
+		delete(t.faults, e)
+	case fault.Times > 1:
+		fault.Times--
+		t.faults[e] = fault
+	}
+	return fault
+}
+
+// regular returns the answer that a request gets without faults.
+func (s *Server) regular(r *http.Request, t *team, e chattonic.Endpoint) (answer, error) {
+	q, refused := check(r, t, e)
+	if refused != nil {
+		return refused.answer(), nil
+	}
+	body, err := s.data(r.Context(), t, e, q)
+	return answer{status: http.StatusOK, contentType: jsonType, body: body}, err
+}
+
+func (s *Server) data(ctx context.Context, t *team, e chattonic.Endpoint, q request) ([]byte, error) {
+	now := s.now()
+	switch {
+	case e == chattonic.EndpointNPS:
+		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
+		return nil, nil
+	case t.Documented && e == chattonic.EndpointOperators:
+		return operatorsFixture, nil
+	case t.Documented:
+		return dashboardFixture, nil
+	case e == chattonic.EndpointOperators:
+		return t.operators(ctx, q.window.Start, q.window.End, now)
+	}
+	return t.dashboard(ctx, q.format, q.window.Start, q.window.End, now)
+}
+
+func (s *Server) export(e Export) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.exports) == maxExports {
+		s.exports = s.exports[1:]
+	}
+	s.exports = append(s.exports, e)
+}
+
+// request is what a request asks for.
+type request struct {
+	window   chattonic.Window
+	format   string
+	userType chattonic.UserType
+}
+
+// check refuses a request that is not as documented.
+func check(r *http.Request, t *team, e chattonic.Endpoint) (request, *refusal) {
+	if r.Method != http.MethodGet {
+		return request{}, &refusal{http.StatusMethodNotAllowed, "the method must be GET"}
+	}
+	if r.Header.Get("Authorization") != "Bearer "+t.Token {
+		return request{}, &refusal{http.StatusUnauthorized, "the access token is missing or wrong"}
+	}
+	for _, name := range []string{"Accept", "Content-Type"} {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get(name)); err != nil || kind != "application/json" {
+			return request{}, &refusal{http.StatusBadRequest, fmt.Sprintf("the header %s must be application/json", name)}
+		}
+	}
+	q, err := checkQuery(r.URL.RawQuery, t, e)
+	if err != nil {
+		return request{}, &refusal{http.StatusBadRequest, err.Error()}
+	}
+	return q, nil
+}
+
+// parameters holds what each endpoint documents besides startDate and endDate.
+var parameters = map[chattonic.Endpoint][]string{
+	chattonic.EndpointDashboard: {"dateFormatGroup", "queryName"},
+	chattonic.EndpointNPS:       {"typeUser"},
+}
+
+func checkQuery(rawQuery string, t *team, e chattonic.Endpoint) (request, error) {
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return request{}, errors.New("the query cannot be read")
+	}
+	names := append([]string{"startDate", "endDate"}, parameters[e]...)
+	for _, name := range names {
+		if len(values[name]) != 1 {
+			return request{}, fmt.Errorf("the parameter %s must be there once", name)
+		}
+	}
+	for name := range values {
+		if !slices.Contains(names, name) {
+			return request{}, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(names, ", "))
+		}
+	}
+	q := request{format: values.Get("dateFormatGroup"), userType: chattonic.UserType(values.Get("typeUser"))}
+	if q.window.Start, err = parseDate("startDate", values); err != nil {
+		return request{}, err
+	}
+	if q.window.End, err = parseDate("endDate", values); err != nil {
+		return request{}, err
+	}
+	switch {
+	case q.window.End.Before(q.window.Start):
+		return request{}, errors.New("startDate must not be after endDate")
+	case e == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
+		return request{}, errors.New("queryName must be dashboard")
+	case e == chattonic.EndpointDashboard && q.format == "":
+		return request{}, errors.New("dateFormatGroup must not be empty")
+	case e == chattonic.EndpointDashboard && t.Buckets:
+		return q, checkDateFormat(q.format)
+	case e == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
+		return request{}, fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
+	}
+	return q, nil
+}
+
+func parseDate(name string, values url.Values) (time.Time, error) {
+	text := values.Get(name)
+	t, err := time.Parse(dateForm, text)
+	if err != nil || t.Format(dateForm) != text {
+		return time.Time{}, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
+	}
+	return t, nil
+}
