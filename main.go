@@ -38,6 +38,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(stdout, "%s is valid: %d teams\n", f.checked, len(c.Teams))
+		_, err = fmt.Fprintf(stdout, "%s is valid, teams: %d\n", f.checked, len(c.Teams))
 		return err
 	case "healthcheck":
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -105,8 +106,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // app declares the commands and flags. Each flag is an environment variable,
 // too: --chattonic.url is CHATTONIC_EXPORTER_CHATTONIC_URL.
 func (f *flags) app() *kingpin.Application {
-	app := kingpin.New(program, "Prometheus exporter for the stats of Chat-Tonic teams.").DefaultEnvars().Version(version.Print(program))
-	app.HelpFlag.Short('h')
+	app := kingpin.New(program, "Prometheus exporter for the stats of Chat-Tonic teams. Look around with --demo; serve --help has all flags of the server.").DefaultEnvars().Version(version.Print(program))
+	app.HelpFlag.Short('h').NoEnvar()
+	app.VersionFlag.NoEnvar() // which may hold a version where an image names it so
 	app.Flag("config.file", "YAML file that names the teams.").StringVar(&f.configFile)
 	app.Flag("chattonic.url", "Base URL of the API, for one team without a file.").StringVar(&f.single.URL)
 	app.Flag("chattonic.codename", "Codename of the one team.").StringVar(&f.single.Codename)
@@ -158,6 +160,9 @@ func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if f.requestTimeout <= 0 || f.maxBody <= 0 || f.maxCalls <= 0 {
+		return errors.New("--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
+	}
 	o := serve.Options{
 		Load: f.load, RequestTimeout: f.requestTimeout, MaxBody: int64(f.maxBody), MaxCalls: f.maxCalls,
 		TimeoutOffset: f.timeoutOffset, TeamsOnMetrics: f.teamsOnMetrics, Profiling: f.profiling,
@@ -171,7 +176,7 @@ func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		defer demo.Close()
+		defer demo.Close(ctx)
 		o.Load = demo.Load
 	}
 	if f.once {

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2" //nolint:depguard // main would be too long with each command's flags
+	"github.com/alecthomas/kingpin/v2"
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/config"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -86,24 +87,40 @@ func output(t *testing.T, o Options) string {
 func TestSend(t *testing.T) {
 	api := simulate(t)
 	o := options(t, api.url)
+	before := goleak.IgnoreCurrent()
 	require.NoError(t, Run(t.Context(), o))
+	goleak.VerifyNone(t, before) // no connection is left
 	assert.Equal(t, announcement+done, output(t, o))
 	assert.Equal(t, []chattonictest.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
 }
 
 func TestQuestion(t *testing.T) {
-	for answer, send := range map[string]bool{
-		"y\n": true, "Y\n": true, "yes\n": true, "YES\n": true, " y \r\n": true, "y\nn\n": true,
-		"n\n": false, "\n": false, "": false, "no\n": false, "yep\n": false, "ye\n": false, "n\ny\n": false,
-		"y": false, // the input ended, or broke, before the answer did
+	for _, c := range []struct {
+		answer string
+		send   bool
+	}{
+		{"y\n", true},
+		{"Y\n", true},
+		{"yes\n", true},
+		{"YES\n", true},
+		{" y \r\n", true},
+		{"y\nn\n", true},
+		{"n\n", false},
+		{"\n", false},
+		{"", false},
+		{"no\n", false},
+		{"yep\n", false},
+		{"ye\n", false},
+		{"n\ny\n", false},
+		{"y", false}, // the input ended, or broke, before the answer did
 	} {
-		t.Run(fmt.Sprintf("%q", answer), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", c.answer), func(t *testing.T) {
 			api := simulate(t)
 			o := options(t, api.url)
-			o.Yes, o.In = false, strings.NewReader(answer)
+			o.Yes, o.In = false, strings.NewReader(c.answer)
 			err := Run(t.Context(), o)
-			if send {
+			if c.send {
 				require.NoError(t, err)
 				assert.Equal(t, announcement+question+done, output(t, o))
 				assert.Len(t, api.Exports(), 1)
@@ -194,32 +211,38 @@ func TestClock(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	const times = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
-	for want, change := range map[string]func(*Options){
-		"--user-type is needed: one of all, promoter, passive, detractor":     func(o *Options) { o.UserType = "" },
-		"--user-type is needed: one of all, promoter, passive, detractor\x00": func(o *Options) { o.UserType = "critic" },
-		"--start and --end are needed, or --window":                           func(o *Options) { o.Start, o.End = "", "" },
-		"--start and --end are needed, or --window\x00":                       func(o *Options) { o.Start = "" },
-		"--start and --end are needed, or --window\x00\x00":                   func(o *Options) { o.End = "" },
-		"--window goes without --start and --end":                             func(o *Options) { o.Window, o.Start = "24h", "" },
-		"--window goes without --start and --end\x00":                         func(o *Options) { o.Window, o.End = "24h", "" },
-		`--window: unknown window "fortnight": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`: func(o *Options) {
-			o.Window, o.Start, o.End = "fortnight", "", ""
+	const noTime = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
+	const userTypes = "--user-type is needed: one of all, promoter, passive, detractor"
+	const neither = "--start and --end are needed, or --window"
+	const both = "--window goes without --start and --end"
+	for _, c := range []struct {
+		want   string
+		change func(*Options)
+	}{
+		{userTypes, func(o *Options) { o.UserType = "" }},
+		{userTypes, func(o *Options) { o.UserType = "critic" }},
+		{neither, func(o *Options) { o.Start, o.End = "", "" }},
+		{neither, func(o *Options) { o.Start = "" }},
+		{neither, func(o *Options) { o.End = "" }},
+		{both, func(o *Options) { o.Window, o.Start = "24h", "" }},
+		{both, func(o *Options) { o.Window, o.End = "24h", "" }},
+		{
+			`--window: unknown window "fortnight": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`,
+			func(o *Options) { o.Window, o.Start, o.End = "fortnight", "", "" },
 		},
-		`--start "yesterday"` + times:                                 func(o *Options) { o.Start = "yesterday" },
-		`--start "2021-11-31"` + times:                                func(o *Options) { o.Start = "2021-11-31" },
-		`--start "2021-11-01T03:00:00"` + times:                       func(o *Options) { o.Start = "2021-11-01T03:00:00" },
-		`--end "2021-12-01 03:00"` + times:                            func(o *Options) { o.End = "2021-12-01 03:00" },
-		"--start 2021-12-01 is not before --end 2021-12-01":           func(o *Options) { o.Start = "2021-12-01" },
-		"--start 2021-12-02T00:00:00Z is not before --end 2021-12-01": func(o *Options) { o.Start = "2021-12-02T00:00:00Z" },
-		`--team "gamma" is not configured: use one of acme`:           func(o *Options) { o.Team = "gamma" },
+		{`--start "yesterday"` + noTime, func(o *Options) { o.Start = "yesterday" }},
+		{`--start "2021-11-31"` + noTime, func(o *Options) { o.Start = "2021-11-31" }},
+		{`--start "2021-11-01T03:00:00"` + noTime, func(o *Options) { o.Start = "2021-11-01T03:00:00" }},
+		{`--end "2021-12-01 03:00"` + noTime, func(o *Options) { o.End = "2021-12-01 03:00" }},
+		{"--start 2021-12-01 is not before --end 2021-12-01", func(o *Options) { o.Start = "2021-12-01" }},
+		{"--start 2021-12-02T00:00:00Z is not before --end 2021-12-01", func(o *Options) { o.Start = "2021-12-02T00:00:00Z" }},
+		{`--team "gamma" is not configured: use one of acme`, func(o *Options) { o.Team = "gamma" }},
 	} {
-		want := strings.Trim(want, "\x00") // which tells cases of one message apart
-		t.Run(want, func(t *testing.T) {
+		t.Run(c.want, func(t *testing.T) {
 			api := simulate(t)
 			o := options(t, api.url)
-			change(&o)
-			require.EqualError(t, Run(t.Context(), o), want)
+			c.change(&o)
+			require.EqualError(t, Run(t.Context(), o), c.want)
 			assert.Empty(t, output(t, o))
 			assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 		})
@@ -299,7 +322,9 @@ func TestTimeout(t *testing.T) {
 	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
 	o := options(t, api.url)
 	o.Timeout = 300 * time.Millisecond
+	begin := time.Now()
 	err := Run(t.Context(), o)
+	assert.Less(t, time.Since(begin), 1500*time.Millisecond)
 	require.EqualError(t, err, uncertain+"no answer in time")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
@@ -328,8 +353,9 @@ func TestUnreachable(t *testing.T) {
 	err = Run(t.Context(), options(t, "http://"+free))
 	require.EqualError(t, err, "nothing was sent: asking the nps_export endpoint: the connection failed: dial: connect: connection refused")
 
-	server := httptest.NewTLSServer(http.NotFoundHandler())
-	server.Config.ErrorLog = nil
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // which would say that the handshake failed
+	server.StartTLS()
 	t.Cleanup(server.Close)
 	err = Run(t.Context(), options(t, server.URL))
 	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: TLS: x509: certificate signed by unknown authority")

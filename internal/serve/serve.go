@@ -140,9 +140,13 @@ func Run(ctx context.Context, o Options) error {
 		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
 	}
+	// Also before it listens: unheeded, the signal would end the process.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, o.Listen, o.Slogger) }()
-	if err := e.wait(ctx, served); err != nil {
+	if err := e.wait(ctx, hangups, served); err != nil {
 		return err
 	}
 
@@ -160,11 +164,8 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // wait returns when the exporter is to end, with an error where it cannot
-// serve. Until then it reloads on SIGHUP.
-func (e *exporter) wait(ctx context.Context, served <-chan error) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+// serve. Until then it reloads on each hangup.
+func (e *exporter) wait(ctx context.Context, hangups <-chan os.Signal, served <-chan error) error {
 	for {
 		select {
 		case <-ctx.Done():

@@ -180,6 +180,35 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
+	f := newFixture(t)
+	gone := make(chan struct{})
+	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, chattonictest.Fault{
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			close(gone)
+		}),
+	}))
+	url, end := f.run(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
+	require.NoError(t, err)
+	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "0.3")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	select {
+	case <-gone:
+		assert.Fail(t, "the call ended with its scrape")
+	default:
+	}
+	require.NoError(t, end())
+	select {
+	case <-gone:
+	case <-time.After(2 * time.Second):
+		assert.Fail(t, "the call goes on")
+	}
+}
+
 func TestReload(t *testing.T) {
 	f := newFixture(t)
 	f.configure("  - codename: acme\n")
@@ -221,6 +250,15 @@ func TestConfigurationThatCannotBeReadIsAnError(t *testing.T) {
 	f.Load = func() (*config.Config, error) { return nil, broken }
 	require.ErrorIs(t, Run(t.Context(), f.Options), broken)
 	require.ErrorIs(t, Once(t.Context(), f.Options, io.Discard), broken)
+
+	f.Load = func() (*config.Config, error) {
+		c, err := f.load()
+		c.Teams[1].HTTPClient.TLSConfig.CAFile = "missing.pem" // as when it goes away after the file was read
+		return c, err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.ErrorContains(t, Run(ctx, f.Options), `team "globex": http_client: `)
 }
 
 func TestAddressInUseIsAnError(t *testing.T) {

@@ -1,0 +1,645 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/collector"
+)
+
+func TestMain(m *testing.M) {
+	// The variables are flags, and the tests have their own.
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CHATTONIC_EXPORTER_") {
+			if err := os.Unsetenv(name); err != nil {
+				panic(err)
+			}
+		}
+	}
+	// Nobody is there to be asked, also where the tests run in a terminal.
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		panic(err)
+	}
+	os.Stdin = null
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	free  = "--web.listen-address=127.0.0.1:0"
+	token = "made-up-token"
+)
+
+// client makes each request on a connection of its own, so that none is left.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// output is written by the exporter and read by the test at the same time.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// command runs a command that ends by itself.
+func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	err = run(t.Context(), args, &out, &log)
+	return out.String(), log.String(), err
+}
+
+// exporter is the exporter at work.
+type exporter struct {
+	url    string
+	stderr output
+	cancel func()
+	ended  chan error
+}
+
+// startExporter runs it on a free port until the test ends, and fails the
+// test unless it ends in order.
+func startExporter(t *testing.T, args ...string) *exporter {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	e := &exporter{cancel: cancel, ended: make(chan error, 1)}
+	go func() { e.ended <- run(ctx, append(args, free), io.Discard, &e.stderr) }()
+	t.Cleanup(func() { e.stop(t) })
+	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+	require.Eventually(t, func() bool {
+		parts := listening.FindStringSubmatch(e.stderr.String())
+		if parts != nil {
+			e.url = "http://" + parts[1]
+		}
+		return parts != nil || len(e.ended) > 0
+	}, 10*time.Second, 5*time.Millisecond)
+	require.NotEmpty(t, e.url, "the exporter does not serve: %s", &e.stderr)
+	return e
+}
+
+// stop ends the exporter, and may be called again.
+func (e *exporter) stop(t *testing.T) {
+	t.Helper()
+	e.cancel()
+	select {
+	case err := <-e.ended:
+		e.ended <- err
+		require.NoError(t, err)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the exporter does not end")
+	}
+}
+
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	resp, err := client.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	read, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(read)
+}
+
+// metrics reads the text format.
+func metrics(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	require.NoError(t, err)
+	return families
+}
+
+// up returns the values of chattonic_up by team.
+func up(t *testing.T, text string) map[string]float64 {
+	t.Helper()
+	teams := map[string]float64{}
+	for _, m := range metrics(t, text)["chattonic_up"].GetMetric() {
+		require.Len(t, m.GetLabel(), 1)
+		teams[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+	}
+	return teams
+}
+
+// simulated is a Chat-Tonic with the documented answers for acme and beta.
+type simulated struct {
+	*chattonictest.Server
+	url string
+}
+
+func startAPI(t *testing.T) simulated {
+	t.Helper()
+	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
+		{Codename: "acme", Token: token, Documented: true},
+		{Codename: "beta", Token: token, Documented: true},
+	}})
+	require.NoError(t, err)
+	server := httptest.NewServer(api)
+	t.Cleanup(func() { api.Close(); server.Close() })
+	return simulated{api, server.URL}
+}
+
+// config is the text of a configuration file of teams that ask the API.
+func (s simulated) config(codenames ...string) string {
+	text := fmt.Sprintf("defaults:\n  base_url: %s\n  http_client: {authorization: {credentials: %s}}\nteams:\n", s.url, token)
+	for _, codename := range codenames {
+		text += fmt.Sprintf("  - codename: %s\n", codename)
+	}
+	return text
+}
+
+// write puts a file in place at once, as a reload may read it at any time.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
+	require.NoError(t, os.Rename(path+".new", path))
+}
+
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	write(t, path, text)
+	return path
+}
+
+func TestNoTeam(t *testing.T) {
+	const want = "there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, " +
+		"or several with --config.file; or look around with --demo"
+	for _, args := range [][]string{{}, {"serve"}, {"--once"}, {"nps-export", "--user-type=all", "--window=24h", "--yes"}} {
+		stdout, stderr, err := command(t, args...)
+		require.EqualError(t, err, want)
+		assert.Empty(t, stdout)
+		assert.Empty(t, stderr)
+	}
+}
+
+func TestSourcesOfTeams(t *testing.T) {
+	path := file(t, "teams.yml", startAPI(t).config("acme"))
+	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.* and CHATTONIC_EXPORTER_TOKEN"
+	const several = "--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
+	for _, c := range []struct {
+		token, want string
+		args        []string
+	}{
+		{"", demo, []string{"--demo", "--config.file=" + path}},
+		{"", demo, []string{"--demo", "--chattonic.url=https://chat-tonic.example"}},
+		{"", demo, []string{"--demo", "--chattonic.codename=acme"}},
+		{"", demo, []string{"--demo", "--chattonic.token-file=" + path}},
+		{token, demo, []string{"--demo"}},
+		{"", several, []string{"--config.file=" + path, "--chattonic.url=https://chat-tonic.example"}},
+		{"", several, []string{"--config.file=" + path, "--chattonic.codename=acme"}},
+		{"", several, []string{"--config.file=" + path, "--chattonic.token-file=" + path}},
+		{token, several, []string{"--config.file=" + path}},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			t.Setenv("CHATTONIC_EXPORTER_TOKEN", c.token)
+			for _, args := range [][]string{append(c.args, free), append(c.args, "--once")} {
+				stdout, _, err := command(t, args...)
+				require.EqualError(t, err, c.want)
+				assert.Empty(t, stdout)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, arg := range []string{
+		"--chattonic.request-timeout=0s", "--chattonic.request-timeout=-1s", "--chattonic.max-body-size=0B",
+		"--chattonic.max-calls=0", "--chattonic.max-calls=-1",
+	} {
+		_, _, err := command(t, "--demo", "--once", arg)
+		require.EqualError(t, err, "--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0", arg)
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	stdout, stderr, err := command(t, "--version")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(stdout, "chattonic_exporter, version "), stdout)
+	assert.Empty(t, stderr)
+
+	help := func(args ...string) string {
+		stdout, stderr, err := command(t, args...)
+		require.NoError(t, err)
+		assert.Empty(t, stderr)
+		return strings.Join(strings.Fields(stdout), " ")
+	}
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
+		text := help(args...)
+		for _, want := range []string{"usage: chattonic_exporter", "serve*", "simulate", "nps-export", "check-config", "healthcheck", "--demo", "CHATTONIC_EXPORTER_TOKEN"} {
+			assert.Contains(t, text, want)
+		}
+	}
+	assert.Contains(t, help("serve", "--help"), "--web.listen-address=:10042")
+	text := help("nps-export", "--help")
+	assert.Contains(t, text, "all, promoter, passive, detractor")
+	assert.NotContains(t, text, "--demo")
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, c := range []struct{ arg, want string }{
+		{"--chattonic.token=secret", "unknown long flag '--chattonic.token': see chattonic_exporter --help"},
+		{"--log.level=loud", "enum value must be one of debug,info,warn,error, got 'loud': see chattonic_exporter --help"},
+		{"--log.format=xml", "enum value must be one of logfmt,json, got 'xml': see chattonic_exporter --help"},
+		{"backfill", "unexpected backfill: see chattonic_exporter --help"},
+		{"check-config", "required argument 'file' not provided: see chattonic_exporter --help"},
+	} {
+		stdout, stderr, err := command(t, c.arg)
+		require.EqualError(t, err, c.want)
+		assert.Empty(t, stdout)
+		assert.Empty(t, stderr)
+	}
+}
+
+// TestFlags holds that each flag is an environment variable, too, and that none
+// takes a token, which the list of processes would show. The token of the
+// simulated API guards nothing, and its variable would be the real token's.
+func TestFlags(t *testing.T) {
+	app := new(flags).app()
+	_, err := app.Parse([]string{"healthcheck"})
+	require.NoError(t, err)
+	groups := map[string][]*kingpin.FlagModel{"": app.Model().Flags}
+	for _, cmd := range app.Model().Commands {
+		groups[cmd.Name] = cmd.Flags
+	}
+	checked := 0
+	for cmd, group := range groups {
+		for _, flag := range group {
+			switch {
+			case flag.Hidden:
+			case flag.Name == "help" || flag.Name == "version":
+				assert.Empty(t, flag.Envar)
+			case cmd == "simulate" && flag.Name == "token":
+				assert.Empty(t, flag.Envar)
+			default:
+				checked++
+				assert.Equal(t, "CHATTONIC_EXPORTER_"+strings.ToUpper(regexp.MustCompile(`\W`).ReplaceAllString(flag.Name, "_")), flag.Envar)
+				assert.NotEqual(t, tokenVariable, flag.Envar)
+				assert.NotRegexp(t, `token$|password|secret`, flag.Name)
+			}
+			assert.NotEmpty(t, flag.Help, flag.Name)
+		}
+	}
+	assert.Greater(t, checked, 30)
+}
+
+// TestSingle asks for one team whose settings come from flags and variables.
+func TestSingle(t *testing.T) {
+	api := startAPI(t)
+	tokenFile := file(t, "token", token+"\n")
+	for name, c := range map[string]struct {
+		args      []string
+		variables map[string]string
+	}{
+		"flags": {[]string{"--chattonic.url=" + api.url, "--chattonic.codename=acme", "--chattonic.token-file=" + tokenFile}, nil},
+		"variables": {nil, map[string]string{
+			"CHATTONIC_URL": api.url, "CHATTONIC_CODENAME": "acme", "CHATTONIC_TOKEN_FILE": tokenFile,
+		}},
+		"a token variable": {nil, map[string]string{
+			"CHATTONIC_URL": api.url, "CHATTONIC_CODENAME": "acme", "TOKEN": token,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for name, value := range c.variables {
+				t.Setenv("CHATTONIC_EXPORTER_"+name, value)
+			}
+			before := api.Calls("acme", chattonic.EndpointOperators)
+			stdout, stderr, err := command(t, append(c.args, "--once")...)
+			require.NoError(t, err)
+			assert.Equal(t, map[string]float64{"acme": 1}, up(t, stdout))
+			assert.Contains(t, stdout, `operator="Chamo Operator"`)
+			assert.NotContains(t, stdout+stderr, token)
+			assert.Equal(t, before+1, api.Calls("acme", chattonic.EndpointOperators))
+		})
+	}
+}
+
+func TestOnceDemo(t *testing.T) {
+	stdout, stderr, err := command(t, "--once", "--demo")
+	require.NoError(t, err)
+	assert.Contains(t, stderr, "all data is simulated")
+	assert.Equal(t, map[string]float64{"sales": 1, "support": 1, "billing": 1}, up(t, stdout))
+
+	var want, got []string
+	for _, m := range collector.Metrics() {
+		if m.Type == "gauge" && !strings.HasPrefix(m.Name, "chattonic_exporter_") {
+			want = append(want, m.Name)
+		}
+	}
+	for name, family := range metrics(t, stdout) {
+		got = append(got, name)
+		assert.Equal(t, dto.MetricType_GAUGE, family.GetType(), name)
+	}
+	assert.Greater(t, len(want), 30)
+	assert.ElementsMatch(t, want, got) // so neither go_ nor process_
+}
+
+func TestOnceWithTeamDown(t *testing.T) {
+	api := startAPI(t)
+	require.NoError(t, api.SetFault("beta", "", chattonictest.Fault{Status: http.StatusInternalServerError}))
+	stdout, stderr, err := command(t, "--once", "--config.file="+file(t, "teams.yml", api.config("acme", "beta")))
+	require.EqualError(t, err, "not all was read of beta; the log says why")
+	assert.Equal(t, map[string]float64{"acme": 1, "beta": 0}, up(t, stdout))
+	assert.Regexp(t, `level=(warn|error) .*beta.*HTTP 500`, stderr)
+	teams := map[string]int{}
+	for _, m := range metrics(t, stdout)["chattonic_operator_info"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "team" {
+				teams[l.GetValue()]++
+			}
+		}
+	}
+	assert.Equal(t, map[string]int{"acme": 2}, teams)
+}
+
+func TestServeDemo(t *testing.T) {
+	e := startExporter(t, "--demo", "--log.format=logfmt")
+	status, body := get(t, e.url+"/metrics")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, map[string]float64{"sales": 1, "support": 1, "billing": 1}, up(t, body))
+	assert.Contains(t, body, "\ngo_goroutines ")
+	assert.Contains(t, body, "\nchattonic_exporter_build_info{")
+
+	_, landing := get(t, e.url+"/")
+	assert.Contains(t, landing, "All data is simulated")
+	assert.Regexp(t, `level=warn .*msg="DEMO: all data is simulated, no real Chat-Tonic is asked" switch=http://127\.0\.0\.1:`, e.stderr.String())
+	e.stop(t)
+	_, err := client.Get(e.url)
+	require.ErrorContains(t, err, "connection refused")
+}
+
+// TestEnd ends the exporter while a scrape waits for the API.
+func TestEnd(t *testing.T) {
+	api := startAPI(t)
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Delay: time.Second}))
+	e := startExporter(t, "--config.file="+file(t, "teams.yml", api.config("acme")))
+	type answer struct {
+		status int
+		body   string
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		resp, err := client.Get(e.url + "/metrics")
+		if err != nil {
+			answers <- answer{0, err.Error()}
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		answers <- answer{resp.StatusCode, fmt.Sprintf("%s%v", body, err)}
+	}()
+	require.Eventually(t, func() bool { return api.Calls("acme", chattonic.EndpointOperators) == 1 }, 5*time.Second, 5*time.Millisecond)
+	require.Empty(t, answers, "the scrape is not in flight")
+	e.stop(t)
+	got := <-answers
+	assert.Equal(t, http.StatusOK, got.status, got.body)
+	assert.Contains(t, got.body, "\nchattonic_up{team=\"acme\"} 1\n")
+	_, err := client.Get(e.url)
+	require.ErrorContains(t, err, "connection refused")
+}
+
+func TestReload(t *testing.T) {
+	// A signal that comes before the exporter listens for it would end the test.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme"))
+	e := startExporter(t, "--config.file="+path)
+	teams := func() string {
+		_, body := get(t, e.url+"/sd")
+		return strings.Join(regexp.MustCompile(`"targets":\["(\w+)"\]`).FindAllString(body, -1), "")
+	}
+	hangUpUntil := func(what func() bool) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			assert.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+			return what()
+		}, 10*time.Second, 50*time.Millisecond)
+	}
+	successful := func() float64 {
+		_, body := get(t, e.url+"/metrics")
+		samples := metrics(t, body)["chattonic_exporter_config_last_reload_successful"].GetMetric()
+		require.Len(t, samples, 1)
+		return samples[0].GetGauge().GetValue()
+	}
+	assert.Equal(t, `"targets":["acme"]`, teams())
+	assert.InDelta(t, 1, successful(), 0)
+
+	const both = `"targets":["acme"]"targets":["beta"]`
+	write(t, path, api.config("acme", "beta"))
+	hangUpUntil(func() bool { return teams() == both })
+	assert.Contains(t, e.stderr.String(), `msg="the configuration was reloaded" teams=2`)
+
+	write(t, path, "teams: nobody\n")
+	hangUpUntil(func() bool { return strings.Contains(e.stderr.String(), "level=error") })
+	assert.Contains(t, e.stderr.String(), `msg="the configuration was not reloaded, the one in force stays" err="`+path+":1: ")
+	assert.Equal(t, both, teams())
+	assert.InDelta(t, 0, successful(), 0)
+
+	write(t, path, api.config("beta"))
+	hangUpUntil(func() bool { return teams() == `"targets":["beta"]` })
+	assert.InDelta(t, 1, successful(), 0)
+}
+
+// certificate makes a certificate for 127.0.0.1 and returns its files.
+func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool = x509.NewCertPool()
+	pool.AddCert(cert)
+	return file(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
+		file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))), pool
+}
+
+// passwordHash is the bcrypt hash of "correct horse", at the least cost.
+const passwordHash = "$2a$04$2xZNodn6f6o7VPxuAkuGkuWVT3pQBXj68CcUu1BgesbPpK2oWRTRa"
+
+func TestTLSAndPassword(t *testing.T) {
+	certFile, keyFile, pool := certificate(t)
+	webConfig := file(t, "web.yml", fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\nbasic_auth_users: {prometheus: %s}\n", certFile, keyFile, passwordHash))
+	api := startAPI(t)
+	e := startExporter(t, "--web.config.file="+webConfig, "--config.file="+file(t, "teams.yml", api.config("acme")))
+
+	secure := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	for _, c := range []struct {
+		user, password string
+		want           int
+	}{
+		{"prometheus", "correct horse", http.StatusOK},
+		{"prometheus", "wrong horse", http.StatusUnauthorized},
+		{"nobody", "correct horse", http.StatusUnauthorized},
+		{"", "", http.StatusUnauthorized},
+	} {
+		for _, path := range []string{"/metrics", "/", "/sd", "/probe?target=acme"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(e.url, "http:", "https:", 1)+path, http.NoBody)
+			require.NoError(t, err)
+			if c.user != "" {
+				req.SetBasicAuth(c.user, c.password)
+			}
+			resp, err := secure.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, c.want, resp.StatusCode, "%s as %q", path, c.user)
+		}
+	}
+	status, _ := get(t, e.url+"/metrics")
+	assert.Equal(t, http.StatusBadRequest, status)
+}
+
+func TestCannotServe(t *testing.T) {
+	var listen net.ListenConfig
+	taken, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	path := file(t, "teams.yml", startAPI(t).config("acme"))
+	address := taken.Addr().String()
+	_, _, err = command(t, "--config.file="+path, "--web.listen-address="+address)
+	require.EqualError(t, err, "serving HTTP: listen tcp "+address+": bind: address already in use")
+
+	missing := filepath.Join(t.TempDir(), "web.yml")
+	_, _, err = command(t, "--config.file="+path, free, "--web.config.file="+missing)
+	require.EqualError(t, err, "serving HTTP: open "+missing+": no such file or directory")
+
+	_, _, err = command(t, "--config.file="+missing, free)
+	require.ErrorContains(t, err, missing+": the configuration file cannot be read: no such file or directory")
+}
+
+func TestCheckConfig(t *testing.T) {
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme", "beta"))
+	stdout, _, err := command(t, "check-config", path)
+	require.NoError(t, err)
+	assert.Equal(t, path+" is valid, teams: 2\n", stdout)
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
+
+	path = file(t, "teams.yml", api.config("acme", "acme"))
+	stdout, _, err = command(t, "check-config", path)
+	require.ErrorContains(t, err, path+":6: ")
+	require.ErrorContains(t, err, "the team on line 5 has it already")
+	assert.Empty(t, stdout)
+
+	path = filepath.Join(t.TempDir(), "none.yml")
+	stdout, _, err = command(t, "check-config", path)
+	require.EqualError(t, err, path+": the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
+	assert.Empty(t, stdout)
+}
+
+func TestHealthcheck(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	api := startAPI(t)
+	e := startExporter(t, "--config.file="+file(t, "teams.yml", api.config("acme")))
+	stdout, stderr, err := command(t, "healthcheck", "--url="+e.url+"/-/healthy")
+	require.NoError(t, err)
+	assert.Empty(t, stdout+stderr)
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
+	e.stop(t)
+	_, _, err = command(t, "healthcheck", "--url="+e.url+"/-/healthy")
+	require.ErrorContains(t, err, "connection refused")
+
+	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(sick.Close)
+	_, _, err = command(t, "healthcheck", "--url="+sick.URL)
+	require.EqualError(t, err, "checking the health: "+sick.URL+" answered 503 Service Unavailable")
+}
+
+func TestSimulate(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout output
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"simulate", "--listen-address=127.0.0.1:0", "--team=gamma", "--token=" + token, "--documented"}, &stdout, io.Discard)
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "Access token: "+token+"\n") }, 10*time.Second, 5*time.Millisecond)
+	url := regexp.MustCompile(`API: (\S+)`).FindStringSubmatch(stdout.String())
+	require.NotNil(t, url)
+
+	t.Setenv("CHATTONIC_EXPORTER_TOKEN", token)
+	metrics, _, err := command(t, "--once", "--chattonic.url="+url[1], "--chattonic.codename=gamma")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]float64{"gamma": 1}, up(t, metrics))
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+func TestNPSExport(t *testing.T) {
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme", "beta"))
+	report := []string{"nps-export", "--config.file=" + path, "--team=beta", "--start=2021-11-01", "--end=2021-12-01"}
+
+	_, _, err := command(t, report...)
+	require.EqualError(t, err, "--user-type is needed: one of all, promoter, passive, detractor")
+	_, _, err = command(t, append(report, "--user-type=critic")...)
+	require.EqualError(t, err, "enum value must be one of all,promoter,passive,detractor, got 'critic': see chattonic_exporter --help")
+	report = append(report, "--user-type=detractor")
+	_, _, err = command(t, report...)
+	require.EqualError(t, err, "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	assert.Zero(t, api.Calls("beta", chattonic.EndpointNPS))
+
+	stdout, stderr, err := command(t, append(report, "--yes")...)
+	require.NoError(t, err)
+	assert.Contains(t, stdout, `team "beta", user type detractor, from 2021-11-01T00:00:00Z to 2021-12-01T00:00:00Z`)
+	assert.NotContains(t, stdout+stderr, token)
+	assert.Equal(t, []chattonictest.Export{{
+		Codename: "beta", UserType: chattonic.UserTypeDetractor,
+		Window: chattonic.Window{Start: time.Date(2021, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)},
+	}}, api.Exports())
+
+	// A limit of the time that a call may take holds for this one, too.
+	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
+	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
+	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
+}
