@@ -1,0 +1,614 @@
+// Package dashboards holds the Grafana dashboards, which are the JSON files
+// beside its tests. The tests hold them to the metrics that there are, to what
+// Grafana 9.4 knows, and to what all four have in common.
+package dashboards
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"chattonic_exporter/collector"
+)
+
+// uids are the dashboards, whose files are called like them.
+var uids = []string{"chattonic-exporter", "chattonic-operators", "chattonic-team", "chattonic-wallboard"}
+
+// object is a JSON object: the tests look at keys that no struct would name.
+type object = map[string]any
+
+type dashboard struct {
+	file, text string
+
+	UID           string   `json:"uid"`
+	Title         string   `json:"title"`
+	Description   string   `json:"description"`
+	Tags          []string `json:"tags"`
+	ID            *int     `json:"id"`
+	SchemaVersion int      `json:"schemaVersion"`
+	Timezone      string   `json:"timezone"`
+	Refresh       string   `json:"refresh"`
+	Links         []struct {
+		Type        string   `json:"type"`
+		Tags        []string `json:"tags"`
+		IncludeVars bool     `json:"includeVars"`
+	} `json:"links"`
+	Annotations struct {
+		List []struct {
+			Expr string `json:"expr"`
+		} `json:"list"`
+	} `json:"annotations"`
+	Templating struct {
+		List []variable `json:"list"`
+	} `json:"templating"`
+	Panels []panel `json:"panels"`
+}
+
+type variable struct {
+	Name       string `json:"name"`
+	Type       string `json:"type"`
+	Definition string `json:"definition"`
+	Query      any    `json:"query"`
+	Current    object `json:"current"`
+	Multi      bool   `json:"multi"`
+	IncludeAll bool   `json:"includeAll"`
+}
+
+type panel struct {
+	ID          int    `json:"id"`
+	Type        string `json:"type"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	Datasource  any    `json:"datasource"`
+	GridPos     grid   `json:"gridPos"`
+	Options     object `json:"options"`
+	FieldConfig struct {
+		Defaults struct {
+			Unit       string     `json:"unit"`
+			Thresholds thresholds `json:"thresholds"`
+			Custom     object     `json:"custom"`
+			Links      []dataLink `json:"links"`
+		} `json:"defaults"`
+		Overrides []struct {
+			Properties []property `json:"properties"`
+		} `json:"overrides"`
+	} `json:"fieldConfig"`
+	Targets         []target `json:"targets"`
+	Transformations []struct {
+		ID string `json:"id"`
+	} `json:"transformations"`
+}
+
+type grid struct{ X, Y, W, H int }
+
+type thresholds struct {
+	Mode  string `json:"mode"`
+	Steps []struct {
+		Color string   `json:"color"`
+		Value *float64 `json:"value"`
+	} `json:"steps"`
+}
+
+type dataLink struct {
+	URL string `json:"url"`
+}
+
+type property struct {
+	ID    string          `json:"id"`
+	Value json.RawMessage `json:"value"`
+}
+
+type target struct {
+	RefID      string `json:"refId"`
+	Expr       string `json:"expr"`
+	Datasource any    `json:"datasource"`
+	Instant    bool   `json:"instant"`
+	Range      bool   `json:"range"`
+	Format     string `json:"format"`
+}
+
+// all returns the dashboards.
+func all(t *testing.T) (dashboards []*dashboard) {
+	t.Helper()
+	for _, uid := range uids {
+		text, err := os.ReadFile(uid + ".json")
+		require.NoError(t, err)
+		d := &dashboard{file: uid + ".json", text: string(text)}
+		require.NoError(t, json.Unmarshal(text, d), uid)
+		require.NotEmpty(t, d.Panels, uid)
+		dashboards = append(dashboards, d)
+	}
+	return dashboards
+}
+
+// shown returns the panels without the rows, which show nothing.
+func (d *dashboard) shown() (panels []panel) {
+	for _, p := range d.Panels {
+		if p.Type != "row" {
+			panels = append(panels, p)
+		}
+	}
+	return panels
+}
+
+// expressions returns all PromQL of the dashboard by where it stands.
+func (d *dashboard) expressions() map[string]string {
+	expressions := make(map[string]string)
+	for _, p := range d.shown() {
+		for _, t := range p.Targets {
+			expressions[p.Title+" "+t.RefID] = t.Expr
+		}
+	}
+	for _, a := range d.Annotations.List {
+		if a.Expr != "" {
+			expressions["annotation"] = a.Expr
+		}
+	}
+	return expressions
+}
+
+func TestFiles(t *testing.T) {
+	files, err := filepath.Glob("*.json")
+	require.NoError(t, err)
+	var want []string
+	for _, uid := range uids {
+		want = append(want, uid+".json")
+	}
+	assert.Equal(t, want, files)
+}
+
+func TestFrame(t *testing.T) {
+	titles := make(map[string]bool)
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			assert.Equal(t, d.file, d.UID+".json")
+			assert.NotEmpty(t, d.Description)
+			assert.False(t, titles[d.Title], "the title is taken")
+			titles[d.Title] = true
+			assert.Nil(t, d.ID, "an id belongs to one Grafana")
+			assert.Equal(t, 37, d.SchemaVersion, "the one of Grafana 9.4, which later ones migrate")
+			assert.Equal(t, "browser", d.Timezone)
+			assert.Equal(t, "30s", d.Refresh)
+			for _, key := range []string{"__inputs", "__requires", "__elements", "libraryPanel"} {
+				assert.NotContains(t, d.text, `"`+key+`"`, "provisioned dashboards cannot be asked for inputs")
+			}
+		})
+	}
+}
+
+// TestLinks holds that one gets from each dashboard to the others without
+// choosing anew.
+func TestLinks(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			require.Len(t, d.Links, 1)
+			assert.Equal(t, "dashboards", d.Links[0].Type)
+			assert.Equal(t, d.Tags, d.Links[0].Tags, "the tag is the one that all have")
+			assert.Equal(t, []string{"chattonic"}, d.Tags)
+			assert.True(t, d.Links[0].IncludeVars)
+
+			for _, l := range dataLinks(t, d) {
+				path, query, _ := strings.Cut(l.URL, "?")
+				assert.Contains(t, uids, strings.TrimPrefix(path, "/d/"))
+				for _, name := range []string{"datasource", "team", "window"} {
+					carried := strings.Contains(query, "${"+name+":queryparam}") || strings.Contains(query, "var-"+name+"=")
+					assert.True(t, carried, "%s does not carry %s", l.URL, name)
+				}
+			}
+			assert.Len(t, dataLinks(t, d), strings.Count(d.text, `"/d/`), "all data links were looked at")
+		})
+	}
+}
+
+func dataLinks(t *testing.T, d *dashboard) (links []dataLink) {
+	t.Helper()
+	for _, p := range d.shown() {
+		links = append(links, p.FieldConfig.Defaults.Links...)
+		for _, o := range p.FieldConfig.Overrides {
+			for _, property := range o.Properties {
+				if property.ID == "links" {
+					var own []dataLink
+					require.NoError(t, json.Unmarshal(property.Value, &own))
+					links = append(links, own...)
+				}
+			}
+		}
+	}
+	return links
+}
+
+func TestLayout(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			ids, taken := make(map[int]string), make(map[[2]int]string)
+			bottom := 0
+			for _, p := range d.Panels {
+				assert.Empty(t, ids[p.ID], "%s has the id of another", p.Title)
+				ids[p.ID] = p.Title
+				g := p.GridPos
+				require.True(t, g.X >= 0 && g.Y >= 0 && g.W > 0 && g.H > 0 && g.X+g.W <= 24, "%s is off the grid of 24 columns", p.Title)
+				bottom = max(bottom, g.Y+g.H)
+				for x := g.X; x < g.X+g.W; x++ {
+					for y := g.Y; y < g.Y+g.H; y++ {
+						require.Empty(t, taken[[2]int{x, y}], "%s lies over another", p.Title)
+						taken[[2]int{x, y}] = p.Title
+					}
+				}
+			}
+			assert.Len(t, taken, 24*bottom, "there are holes in the grid")
+		})
+	}
+}
+
+func TestPanels(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			for _, p := range d.shown() {
+				assert.NotEmpty(t, p.Title)
+				assert.NotEmpty(t, p.Description, p.Title)
+				assert.NotEmpty(t, p.FieldConfig.Defaults.Unit, p.Title)
+				assertThresholds(t, p)
+				require.NotEmpty(t, p.Targets, p.Title)
+				refs := make(map[string]bool)
+				for _, target := range p.Targets {
+					assert.NotEqual(t, target.Instant, target.Range, "%s %s", p.Title, target.RefID)
+					assert.Equal(t, p.Type == "table", target.Format == "table", "%s %s", p.Title, target.RefID)
+					assert.False(t, refs[target.RefID], "%s has two %s", p.Title, target.RefID)
+					refs[target.RefID] = true
+					// A range would show the last value from before a failure as
+					// if it were of now.
+					history := p.Type == "timeseries" || p.Type == "state-timeline"
+					assert.Equal(t, history, target.Range, "%s %s", p.Title, target.RefID)
+				}
+			}
+		})
+	}
+}
+
+func assertThresholds(t *testing.T, p panel) {
+	t.Helper()
+	all := []thresholds{p.FieldConfig.Defaults.Thresholds}
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID == "thresholds" {
+				var own thresholds
+				require.NoError(t, json.Unmarshal(property.Value, &own))
+				all = append(all, own)
+			}
+		}
+	}
+	for _, th := range all {
+		assert.Equal(t, "absolute", th.Mode, p.Title)
+		require.NotEmpty(t, th.Steps, p.Title)
+		assert.Nil(t, th.Steps[0].Value, "%s: the first colour is for all below the second", p.Title)
+		for i, step := range th.Steps {
+			assert.NotEmpty(t, step.Color, p.Title)
+			if i > 0 {
+				require.NotNil(t, step.Value, p.Title)
+				assert.True(t, i == 1 || *step.Value > *th.Steps[i-1].Value, "%s: the thresholds do not rise", p.Title)
+			}
+		}
+	}
+}
+
+// known is what Grafana 9.4 and later know of the panels it ships: options, and
+// the custom options of fields.
+var known = map[string]struct{ options, custom []string }{
+	"stat": {options: []string{"colorMode", "graphMode", "justifyMode", "orientation", "reduceOptions", "text", "textMode"}},
+	"timeseries": {
+		options: []string{"legend", "tooltip"},
+		custom: []string{
+			"drawStyle", "fillOpacity", "lineInterpolation", "lineStyle", "lineWidth", "showPoints", "spanNulls",
+			"stacking", "thresholdsStyle",
+		},
+	},
+	// Later ones turn displayMode into their cellOptions.
+	"table": {
+		options: []string{"footer", "showHeader", "sortBy"},
+		custom:  []string{"align", "displayMode", "filterable", "inspect", "width"},
+	},
+	"bargauge": {options: []string{"displayMode", "orientation", "reduceOptions", "showUnfilled", "text"}},
+	"state-timeline": {
+		options: []string{"alignValue", "legend", "mergeValues", "rowHeight", "showValue", "tooltip"},
+		custom:  []string{"fillOpacity", "lineWidth"},
+	},
+}
+
+// overridable are the options that fields of any panel have.
+var overridable = []string{"color", "decimals", "links", "mappings", "min", "thresholds", "unit"}
+
+func TestGrafanaKnowsPanels(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			for _, p := range d.shown() {
+				require.Contains(t, known, p.Type, p.Title)
+				assert.Subset(t, known[p.Type].options, slices.Collect(maps.Keys(p.Options)), p.Title)
+				custom := p.FieldConfig.Defaults.Custom
+				assert.Subset(t, known[p.Type].custom, slices.Collect(maps.Keys(custom)), p.Title)
+				if p.Type == "table" {
+					assert.NotEmpty(t, custom, "%s: without it Grafana's migration passes the overrides over", p.Title)
+				}
+				for _, o := range p.FieldConfig.Overrides {
+					for _, property := range o.Properties {
+						if name, isCustom := strings.CutPrefix(property.ID, "custom."); isCustom {
+							assert.Contains(t, known[p.Type].custom, name, p.Title)
+						} else {
+							assert.Contains(t, overridable, name, p.Title)
+						}
+					}
+				}
+				for _, transformation := range p.Transformations {
+					assert.Contains(t, []string{"merge", "organize"}, transformation.ID, p.Title)
+				}
+			}
+		})
+	}
+}
+
+// TestDatasource holds that data comes from the chosen data source, wherever a
+// dashboard names one.
+func TestDatasource(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			chosen := object{"type": "prometheus", "uid": "${datasource}"}
+			for _, p := range d.shown() {
+				assert.Equal(t, chosen, p.Datasource, p.Title)
+				for _, target := range p.Targets {
+					assert.Equal(t, chosen, target.Datasource, p.Title)
+				}
+			}
+			var everything any
+			require.NoError(t, json.Unmarshal([]byte(d.text), &everything))
+			walk(everything, func(key string, value any) {
+				if key != "datasource" {
+					return
+				}
+				if got, _ := value.(object); got["type"] != "grafana" { // the built-in annotations
+					assert.Equal(t, chosen, value)
+				}
+			})
+		})
+	}
+}
+
+// walk calls f for the values of all objects.
+func walk(value any, f func(key string, value any)) {
+	switch value := value.(type) {
+	case object:
+		for k, v := range value {
+			f(k, v)
+			walk(v, f)
+		}
+	case []any:
+		for _, v := range value {
+			walk(v, f)
+		}
+	}
+}
+
+// reference is the use of a variable, in the forms $name and ${name:format}.
+// Names that begin with __ are Grafana's own.
+var reference = regexp.MustCompile(`\$\{?([a-z]\w*)`)
+
+func TestVariables(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			defined := make(map[string]bool)
+			for _, v := range d.Templating.List {
+				defined[v.Name] = true
+				switch v.Name {
+				case "datasource":
+					assert.Equal(t, "datasource", v.Type)
+					assert.Equal(t, "prometheus", v.Query)
+					continue
+				case "window":
+					assert.False(t, v.Multi, "values of several windows have no place beside each other")
+					assert.Empty(t, v.Current, "the first that there is")
+				default:
+					assert.True(t, v.Multi && v.IncludeAll, v.Name)
+				}
+				assert.Equal(t, "query", v.Type, v.Name)
+				query, ok := v.Query.(object)
+				require.True(t, ok, v.Name)
+				assert.Equal(t, v.Definition, query["query"], v.Name)
+			}
+			used := make(map[string]bool)
+			for _, match := range reference.FindAllStringSubmatch(d.text, -1) {
+				used[match[1]] = true
+			}
+			assert.Equal(t, defined, used, "variables that are defined, and that are used")
+		})
+	}
+}
+
+// metricName is a metric of the exporter or a recorded one in an expression.
+var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?chattonic_[a-z_]+(?::[a-z_]+)?`)
+
+// selector is such a metric with its braces.
+var selector = regexp.MustCompile(metricName.String() + `(?:\{[^}]*\})?`)
+
+// suffixes are what the parts of a histogram are called.
+var suffixes = regexp.MustCompile(`_(bucket|sum|count)$`)
+
+func metricsByName() map[string]collector.Metric {
+	byName := make(map[string]collector.Metric)
+	for _, m := range collector.Metrics() {
+		byName[m.Name] = m
+	}
+	return byName
+}
+
+// find returns the metric that a name in an expression belongs to.
+func find(metrics map[string]collector.Metric, name string) (m collector.Metric, found bool) {
+	if m, found = metrics[name]; found {
+		return m, true
+	}
+	m, found = metrics[suffixes.ReplaceAllString(name, "")]
+	return m, found && m.Type == "histogram"
+}
+
+type rule struct {
+	Record string `yaml:"record"`
+	Expr   string `yaml:"expr"`
+}
+
+// rules returns the recording and alerting rules.
+func rules(t *testing.T) (all []rule) {
+	t.Helper()
+	for _, name := range []string{"recording.yml", "alerts.yml"} {
+		text, err := os.ReadFile(filepath.Join("..", "deploy", "prometheus", "rules", name))
+		require.NoError(t, err)
+		var file struct {
+			Groups []struct {
+				Rules []rule `yaml:"rules"`
+			} `yaml:"groups"`
+		}
+		require.NoError(t, yaml.Unmarshal(text, &file))
+		for _, g := range file.Groups {
+			all = append(all, g.Rules...)
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+func TestMetricsExist(t *testing.T) {
+	metrics, recorded := metricsByName(), make(map[string]bool)
+	for _, r := range rules(t) {
+		recorded[r.Record] = true
+	}
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			expressions := slices.Collect(maps.Values(d.expressions()))
+			for _, v := range d.Templating.List {
+				expressions = append(expressions, v.Definition)
+			}
+			names := metricName.FindAllString(strings.Join(expressions, "\n"), -1)
+			require.NotEmpty(t, names)
+			for _, name := range names {
+				_, exists := find(metrics, name)
+				assert.True(t, exists || recorded[name], "%s is neither a metric nor recorded", name)
+			}
+		})
+	}
+}
+
+// TestRulesAreNeededWhereSaid holds the descriptions, which say whether a
+// dashboard does without the recording rules.
+func TestRulesAreNeededWhereSaid(t *testing.T) {
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			needed := false
+			for _, e := range d.expressions() {
+				needed = needed || strings.Contains(e, ":chattonic_")
+			}
+			says := "It needs no recording rules."
+			if needed {
+				says = "It needs the recording rules in deploy/prometheus/rules."
+			}
+			assert.Contains(t, d.Description, says)
+		})
+	}
+}
+
+// TestMetricsAreUsed holds that what the exporter offers is shown somewhere, in
+// a dashboard or through a rule.
+func TestMetricsAreUsed(t *testing.T) {
+	metrics := metricsByName()
+	var expressions []string
+	for _, d := range all(t) {
+		expressions = append(expressions, slices.Collect(maps.Values(d.expressions()))...)
+	}
+	for _, r := range rules(t) {
+		expressions = append(expressions, r.Expr)
+	}
+	unused := metricsByName()
+	for _, name := range metricName.FindAllString(strings.Join(expressions, "\n"), -1) {
+		if m, found := find(metrics, name); found {
+			delete(unused, m.Name)
+		}
+	}
+	assert.Empty(t, slices.Collect(maps.Keys(unused)))
+}
+
+// allWindows are the metrics about the exporter's work, which is shown for all
+// windows.
+var allWindows = regexp.MustCompile(`^chattonic_(scrape_collector_.*|dashboard_rows)$`)
+
+// TestChoiceCounts holds that the chosen team, window and operator select the
+// samples of all metrics that have them.
+func TestChoiceCounts(t *testing.T) {
+	metrics := metricsByName()
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			for where, e := range d.expressions() {
+				for _, s := range selector.FindAllString(e, -1) {
+					name := metricName.FindString(s)
+					m, _ := find(metrics, name)
+					if strings.HasPrefix(name, "team") || slices.Contains(m.Labels, "team") {
+						assert.Contains(t, s, `team=~"$team"`, "%s: %s", where, s)
+					}
+					if strings.HasPrefix(name, "chattonic_operator_") {
+						assert.Contains(t, s, `operator_id=~"$operator"`, "%s: %s", where, s)
+					}
+					windowed := strings.HasPrefix(name, "team_window:") || slices.Contains(m.Labels, "window")
+					if windowed && !allWindows.MatchString(name) {
+						assert.Contains(t, s, `window="$window"`, "%s: %s", where, s)
+					}
+					if d.UID == "chattonic-exporter" {
+						assert.Contains(t, s, `job=~"$job"`, "%s: %s", where, s)
+					}
+				}
+			}
+		})
+	}
+}
+
+// overTime is a function that takes the increase of a counter.
+var overTime = regexp.MustCompile(`\b(?:rate|irate|increase|delta|idelta|deriv|sum_over_time)\((\w+)[^\[]*\[([^\]]+)\]`)
+
+// TestOnlyCountersAreRated holds that no windowed value is taken for a counter:
+// the rate of one is not what it looks like.
+func TestOnlyCountersAreRated(t *testing.T) {
+	metrics, rated := metricsByName(), 0
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			for where, e := range d.expressions() {
+				for _, match := range overTime.FindAllStringSubmatch(e, -1) {
+					m, found := find(metrics, match[1])
+					assert.True(t, found && m.Type != "gauge" || match[1] == "process_cpu_seconds_total", "%s: %s is no counter", where, match[1])
+					assert.Contains(t, []string{"$__rate_interval", "1h"}, match[2], where)
+					rated++
+				}
+			}
+		})
+	}
+	assert.NotZero(t, rated)
+}
+
+// TestPastHasPresent holds that no panel is empty while Prometheus's history is
+// short: what compares with the past shows the present as well.
+func TestPastHasPresent(t *testing.T) {
+	past := 0
+	for _, d := range all(t) {
+		t.Run(d.UID, func(t *testing.T) {
+			for _, p := range d.shown() {
+				present := slices.ContainsFunc(p.Targets, func(t target) bool { return !strings.Contains(t.Expr, " offset ") })
+				assert.True(t, present, p.Title)
+				if slices.ContainsFunc(p.Targets, func(t target) bool { return strings.Contains(t.Expr, " offset ") }) {
+					past++
+				}
+			}
+		})
+	}
+	assert.NotZero(t, past)
+}

@@ -1,0 +1,971 @@
+// Package e2e holds what surrounds the exporter to the exporter itself: its
+// program is run, and the programs that it works with.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/coreos/go-systemd/v22/unit"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apps "k8s.io/api/apps/v1"
+	autoscaling "k8s.io/api/autoscaling/v2"
+	batch "k8s.io/api/batch/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// inRepository is the path of a file of the repository.
+func inRepository(elements ...string) string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(append([]string{filepath.Dir(file), "..", ".."}, elements...)...)
+}
+
+// program is the path of a built program: from the environment variable, or
+// where make puts it.
+func program(t *testing.T, variable string, elements ...string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		path = inRepository(elements...)
+	}
+	require.FileExists(t, path, "build it, or name it in %s", variable)
+	return path
+}
+
+func exporterProgram(t *testing.T) string {
+	t.Helper()
+	return program(t, "EXPORTER_BIN", "chattonic_exporter")
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func writeText(t *testing.T, path, text string) string {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// execute runs a program to its end, with no other variables than those given.
+func execute(t *testing.T, env []string, path string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	var out, diagnostics bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	err = cmd.Run()
+	return out.String(), diagnostics.String(), err
+}
+
+// background runs a program until the test ends.
+func background(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+		if t.Failed() {
+			t.Logf("%s said:\n%s", cmd.Path, output.String())
+		}
+	})
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	return port
+}
+
+// get returns what a page says, once its server answers.
+func get(t *testing.T, url string) (body string) {
+	t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		require.NoError(c, err)
+		resp, err := client.Do(req)
+		require.NoError(c, err)
+		defer resp.Body.Close()
+		require.Equal(c, http.StatusOK, resp.StatusCode)
+		data, err := io.ReadAll(resp.Body)
+		require.NoError(c, err)
+		body = string(data)
+	}, 10*time.Second, 50*time.Millisecond)
+	return body
+}
+
+// requireKnown fails unless the exporter's command that the arguments name has
+// all of their flags.
+func requireKnown(t *testing.T, args []string) {
+	t.Helper()
+	command := "serve"
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			command = arg
+			break
+		}
+	}
+	help, _, err := execute(t, nil, exporterProgram(t), command, "--help")
+	require.NoError(t, err, command)
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`--(\[no-\])?([a-z][a-z.-]*)`).FindAllStringSubmatch(help, -1) {
+		known["--"+m[2]] = true
+		if m[1] != "" {
+			known["--no-"+m[2]] = true
+		}
+	}
+	for _, arg := range args {
+		if flag, _, _ := strings.Cut(arg, "="); strings.HasPrefix(flag, "-") {
+			assert.Contains(t, known, flag, "a flag of %s", command)
+		}
+	}
+}
+
+// requireKnownVariables fails unless each variable is one of serve's flags.
+func requireKnownVariables(t *testing.T, names []string) {
+	t.Helper()
+	help, _, err := execute(t, nil, exporterProgram(t), "serve", "--help")
+	require.NoError(t, err)
+	known := regexp.MustCompile(`\$(CHATTONIC_EXPORTER_[A-Z_]+)`).FindAllStringSubmatch(help, -1)
+	for _, name := range names {
+		assert.True(t, slices.ContainsFunc(known, func(m []string) bool { return m[1] == name }), "%s is a variable of the exporter", name)
+	}
+}
+
+// The chart.
+
+const tokensFolder = "/run/secrets/chattonic"
+
+func chart() string { return inRepository("deploy", "helm", "chattonic-exporter") }
+
+func helm(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	home := t.TempDir()
+	stdout, stderr, err := execute(t, []string{"HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home},
+		program(t, "HELM_BIN", "bin", "helm"), args...)
+	if err != nil {
+		return stdout, fmt.Errorf("%w: %s%s", err, stdout, stderr)
+	}
+	return stdout, nil
+}
+
+// objects are what a chart was rendered to, by kind.
+type objects map[string][]any
+
+// render renders the chart and decodes each object into its type, in which no
+// field may be unknown or set twice.
+func render(t *testing.T, chart string, args ...string) objects {
+	t.Helper()
+	out, err := helm(t, append([]string{"template", "rel", chart, "--namespace=support"}, args...)...)
+	require.NoError(t, err)
+	found := objects{}
+	for _, document := range regexp.MustCompile(`(?m)^---$`).Split(out, -1) {
+		var kind meta.TypeMeta
+		require.NoError(t, yaml.Unmarshal([]byte(document), &kind))
+		if kind.Kind == "" { // a template that rendered to nothing
+			continue
+		}
+		var object any
+		switch kind.APIVersion + " " + kind.Kind {
+		case "apps/v1 Deployment":
+			object = new(apps.Deployment)
+		case "autoscaling/v2 HorizontalPodAutoscaler":
+			object = new(autoscaling.HorizontalPodAutoscaler)
+		case "batch/v1 CronJob":
+			object = new(batch.CronJob)
+		case "monitoring.coreos.com/v1 Probe":
+			object = new(monitoring.Probe)
+		case "monitoring.coreos.com/v1 PrometheusRule":
+			object = new(monitoring.PrometheusRule)
+		case "monitoring.coreos.com/v1 ServiceMonitor":
+			object = new(monitoring.ServiceMonitor)
+		case "networking.k8s.io/v1 NetworkPolicy":
+			object = new(networking.NetworkPolicy)
+		case "policy/v1 PodDisruptionBudget":
+			object = new(policy.PodDisruptionBudget)
+		case "v1 ConfigMap":
+			object = new(core.ConfigMap)
+		case "v1 Secret":
+			object = new(core.Secret)
+		case "v1 Service":
+			object = new(core.Service)
+		case "v1 ServiceAccount":
+			object = new(core.ServiceAccount)
+		default:
+			require.Failf(t, "unknown object", "%s %s", kind.APIVersion, kind.Kind)
+		}
+		require.NoError(t, yaml.UnmarshalStrict([]byte(document), object), document)
+		found[kind.Kind] = append(found[kind.Kind], object)
+	}
+	return found
+}
+
+// one returns the only object of a type.
+func one[T any](t *testing.T, found objects) *T {
+	t.Helper()
+	all := every[T](found)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
+func every[T any](found objects) (all []*T) {
+	for _, kind := range slices.Sorted(maps.Keys(found)) {
+		for _, object := range found[kind] {
+			if o, ok := object.(*T); ok {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+// valuesOf names a file of the chart's folder ci.
+func valuesOf(name string) string {
+	return "--values=" + filepath.Join(chart(), "ci", name+"-values.yaml")
+}
+
+func TestChartPassesLint(t *testing.T) {
+	for _, name := range []string{"default", "minimal", "full"} {
+		t.Run(name, func(t *testing.T) {
+			out, err := helm(t, "lint", "--strict", chart(), valuesOf(name))
+			require.NoError(t, err, out)
+		})
+	}
+}
+
+func TestChartRendersObjectsOfKubernetesAndTheOperator(t *testing.T) {
+	rules, dashboards := ruleFiles(t), dashboardFiles(t)
+	tests := map[string]map[string]int{
+		"default": {"Deployment": 1, "Service": 1, "ServiceAccount": 1},
+		"minimal": {"Deployment": 1, "Secret": 1, "Service": 1, "ServiceAccount": 1},
+		"full": {
+			"ConfigMap": len(dashboards), "CronJob": 1, "Deployment": 1, "HorizontalPodAutoscaler": 1, "NetworkPolicy": 1,
+			"PodDisruptionBudget": 1, "Probe": 2, "PrometheusRule": len(rules), "Secret": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1,
+		},
+	}
+	for name, want := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := map[string]int{}
+			for kind, all := range render(t, chart(), valuesOf(name)) {
+				got[kind] = len(all)
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// podSpecs are the pods of the exporter and, where there is one, of the NPS
+// export.
+func podSpecs(found objects) (all []core.PodSpec) {
+	for _, d := range every[apps.Deployment](found) {
+		all = append(all, d.Spec.Template.Spec)
+	}
+	for _, c := range every[batch.CronJob](found) {
+		all = append(all, c.Spec.JobTemplate.Spec.Template.Spec)
+	}
+	return all
+}
+
+func TestChartRestrictsItsPods(t *testing.T) {
+	for _, name := range []string{"default", "minimal", "full"} {
+		t.Run(name, func(t *testing.T) {
+			for _, pod := range podSpecs(render(t, chart(), valuesOf(name))) {
+				assert.Equal(t, new(true), pod.SecurityContext.RunAsNonRoot)
+				assert.Equal(t, new(int64(65532)), pod.SecurityContext.RunAsUser)
+				assert.Equal(t, core.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
+				assert.Equal(t, new(false), pod.AutomountServiceAccountToken)
+				assert.Equal(t, new(false), pod.EnableServiceLinks, "variables of links would be taken for flags")
+				require.Len(t, pod.Containers, 1)
+				c := pod.Containers[0]
+				assert.Equal(t, new(true), c.SecurityContext.ReadOnlyRootFilesystem)
+				assert.Equal(t, new(false), c.SecurityContext.AllowPrivilegeEscalation)
+				assert.Equal(t, []core.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
+				assert.NotEmpty(t, c.Resources.Requests)
+				assert.NotEmpty(t, c.Resources.Limits)
+				assert.Regexp(t, `:v?\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$`, c.Image)
+			}
+		})
+	}
+}
+
+func TestChartProbesNeverAskTheAPI(t *testing.T) {
+	c := one[apps.Deployment](t, render(t, chart())).Spec.Template.Spec.Containers[0]
+	require.Equal(t, "/-/healthy", c.LivenessProbe.HTTPGet.Path)
+	require.Equal(t, "/-/ready", c.ReadinessProbe.HTTPGet.Path)
+	require.Equal(t, c.Ports[0].Name, c.LivenessProbe.HTTPGet.Port.String())
+	require.Equal(t, c.Ports[0].Name, c.ReadinessProbe.HTTPGet.Port.String())
+}
+
+func TestChartUsesFlagsThatTheExporterHas(t *testing.T) {
+	for _, name := range []string{"default", "minimal", "full"} {
+		t.Run(name, func(t *testing.T) {
+			for _, pod := range podSpecs(render(t, chart(), valuesOf(name))) {
+				require.NotEmpty(t, pod.Containers[0].Args)
+				requireKnown(t, pod.Containers[0].Args)
+			}
+		})
+	}
+}
+
+func TestChartGivesEachFileItsPlace(t *testing.T) {
+	found := render(t, chart(), valuesOf("full"))
+	require.Equal(t, "rel-chattonic-exporter-config", one[core.Secret](t, found).Name)
+	for _, pod := range podSpecs(found) {
+		require.Contains(t, pod.Containers[0].Args, "--config.file=/etc/chattonic_exporter/exporter.yml")
+		secrets := map[string]string{}
+		for _, v := range pod.Volumes {
+			if v.Secret != nil {
+				secrets[v.Name] = v.Secret.SecretName
+			}
+		}
+		require.Equal(t, map[string]string{"config": "rel-chattonic-exporter-config", "tokens": "chattonic-tokens"}, secrets)
+		places := map[string]string{}
+		for _, m := range pod.Containers[0].VolumeMounts {
+			places[m.Name] = m.MountPath
+		}
+		require.Equal(t, map[string]string{"config": "/etc/chattonic_exporter", "tokens": tokensFolder, "authority": "/etc/authority"}, places)
+	}
+
+	found = render(t, chart(), "--set=demo=false,existingConfigSecret=mine")
+	require.Empty(t, every[core.Secret](found))
+	require.Equal(t, "mine", one[apps.Deployment](t, found).Spec.Template.Spec.Volumes[0].Secret.SecretName)
+}
+
+func TestChartConfigurationIsValid(t *testing.T) {
+	for _, name := range []string{"minimal", "full"} {
+		t.Run(name, func(t *testing.T) {
+			text := one[core.Secret](t, render(t, chart(), valuesOf(name))).StringData["exporter.yml"]
+			tokens := t.TempDir()
+			for _, m := range regexp.MustCompile(tokensFolder+`/(\w+)`).FindAllStringSubmatch(text, -1) {
+				writeText(t, filepath.Join(tokens, m[1]), "token")
+			}
+			file := writeText(t, filepath.Join(t.TempDir(), "exporter.yml"), strings.ReplaceAll(text, tokensFolder, tokens))
+			_, stderr, err := execute(t, nil, exporterProgram(t), "check-config", file)
+			require.NoError(t, err, stderr)
+		})
+	}
+}
+
+func TestChartConfigurationRollsThePods(t *testing.T) {
+	checksum := func(args ...string) string {
+		d := one[apps.Deployment](t, render(t, chart(), append([]string{valuesOf("minimal")}, args...)...))
+		sum := d.Spec.Template.Annotations["checksum/config"]
+		require.NotEmpty(t, sum)
+		return sum
+	}
+	before := checksum()
+	require.Equal(t, before, checksum("--set=service.port=80"))
+	require.NotEqual(t, before, checksum("--set=config.defaults.timezone=Europe/Madrid"))
+	require.NotEqual(t, before, checksum("--set=config.teams[0].codename=globex"))
+}
+
+func TestChartSelectsItsOwnPods(t *testing.T) {
+	found := render(t, chart(), valuesOf("full"))
+	d := one[apps.Deployment](t, found)
+	service := one[core.Service](t, found)
+	exporter := d.Spec.Template.Labels
+	export := one[batch.CronJob](t, found).Spec.JobTemplate.Spec.Template.Labels
+	for what, selector := range map[string]map[string]string{
+		"deployment": d.Spec.Selector.MatchLabels,
+		"service":    service.Spec.Selector,
+		"budget":     one[policy.PodDisruptionBudget](t, found).Spec.Selector.MatchLabels,
+	} {
+		assert.Subset(t, exporter, selector, what)
+		assert.NotSubset(t, export, selector, what)
+	}
+	network := one[networking.NetworkPolicy](t, found).Spec.PodSelector.MatchLabels
+	assert.Subset(t, exporter, network)
+	assert.Subset(t, export, network)
+	assert.Subset(t, service.Labels, one[monitoring.ServiceMonitor](t, found).Spec.Selector.MatchLabels)
+
+	scaled := one[autoscaling.HorizontalPodAutoscaler](t, found).Spec.ScaleTargetRef
+	assert.Equal(t, []string{d.APIVersion, d.Kind, d.Name}, []string{scaled.APIVersion, scaled.Kind, scaled.Name})
+	assert.Nil(t, d.Spec.Replicas, "the autoscaler's number would be set back")
+	assert.Equal(t, new(int32(1)), one[apps.Deployment](t, render(t, chart())).Spec.Replicas)
+}
+
+func TestChartNetworkPolicy(t *testing.T) {
+	numbers := func(ports []networking.NetworkPolicyPort) (all []string) {
+		for _, p := range ports {
+			all = append(all, string(*p.Protocol)+" "+p.Port.String())
+		}
+		return all
+	}
+	spec := one[networking.NetworkPolicy](t, render(t, chart(), valuesOf("full"))).Spec
+	require.Equal(t, []networking.PolicyType{"Ingress", "Egress"}, spec.PolicyTypes)
+	require.Len(t, spec.Ingress, 1)
+	require.Equal(t, []string{"TCP http"}, numbers(spec.Ingress[0].Ports))
+	require.Equal(t, "monitoring", spec.Ingress[0].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"])
+	require.Len(t, spec.Egress, 2)
+	require.Equal(t, []string{"UDP 53", "TCP 53"}, numbers(spec.Egress[0].Ports))
+	require.Len(t, spec.Egress[0].To, 1)
+	require.Equal(t, []string{"TCP 443", "TCP 3128"}, numbers(spec.Egress[1].Ports))
+	require.Equal(t, "192.0.2.0/24", spec.Egress[1].To[0].IPBlock.CIDR)
+
+	spec = one[networking.NetworkPolicy](t, render(t, chart(), "--set=networkPolicy.enabled=true")).Spec
+	require.Empty(t, spec.Ingress[0].From, "anyone")
+	require.Empty(t, spec.Egress[1].To, "anywhere")
+}
+
+func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
+	job := func(found objects) string {
+		endpoint := one[monitoring.ServiceMonitor](t, found).Spec.Endpoints[0]
+		require.Equal(t, "/metrics", endpoint.Path)
+		require.Equal(t, one[core.Service](t, found).Spec.Ports[0].Name, endpoint.Port)
+		require.Equal(t, "job", endpoint.RelabelConfigs[0].TargetLabel)
+		// The exporter's own label of that name stays.
+		require.Equal(t, monitoring.RelabelConfig{Action: "labeldrop", Regex: "endpoint"}, endpoint.RelabelConfigs[1])
+		return *endpoint.RelabelConfigs[0].Replacement
+	}
+	found := render(t, chart(), "--set=serviceMonitor.enabled=true")
+	require.Contains(t, readText(t, inRepository("deploy", "prometheus", "prometheus.yml")), "job_name: "+job(found)+"\n")
+	require.NotContains(t, podSpecs(found)[0].Containers[0].Args, "--no-web.teams-on-metrics")
+
+	found = render(t, chart(), valuesOf("full"))
+	multi := readText(t, inRepository("deploy", "prometheus", "prometheus-multi-team.yml"))
+	require.Contains(t, multi, "job_name: "+job(found)+"\n")
+	require.Contains(t, podSpecs(found)[0].Containers[0].Args, "--no-web.teams-on-metrics")
+	service := one[core.Service](t, found)
+	var teams, names []string
+	for _, probe := range every[monitoring.Probe](found) {
+		require.Contains(t, multi, "job_name: "+probe.Spec.JobName+"\n")
+		require.Equal(t, "/probe", probe.Spec.ProberSpec.Path)
+		require.Equal(t, fmt.Sprintf("%s.support.svc:%d", service.Name, service.Spec.Ports[0].Port), probe.Spec.ProberSpec.URL)
+		teams = append(teams, probe.Spec.Targets.StaticConfig.Targets...)
+		names = append(names, probe.Name)
+	}
+	require.ElementsMatch(t, []string{"acme", "Globex_EU"}, teams)
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), len(teams))
+
+	found = render(t, chart(), "--set=demo=false,existingConfigSecret=mine,probe.enabled=true,probe.teams={a,b}")
+	require.Len(t, every[monitoring.Probe](found), 2)
+}
+
+func TestChartSendsAnNPSReportAtMostOnce(t *testing.T) {
+	c := one[batch.CronJob](t, render(t, chart(), valuesOf("full")))
+	require.Equal(t, batch.ForbidConcurrent, c.Spec.ConcurrencyPolicy)
+	require.Equal(t, new(int32(0)), c.Spec.JobTemplate.Spec.BackoffLimit)
+	require.Equal(t, core.RestartPolicyNever, c.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy)
+	require.Equal(t, new("America/Argentina/Buenos_Aires"), c.Spec.TimeZone)
+	args := c.Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args
+	require.Equal(t, []string{"nps-export", "--team=acme", "--user-type=detractor", "--window=this_month", "--yes"}, args[len(args)-5:])
+}
+
+func ruleFiles(t *testing.T) []string {
+	t.Helper()
+	return files(t, "deploy", "prometheus", "rules", "*.yml")
+}
+
+func dashboardFiles(t *testing.T) []string {
+	t.Helper()
+	return files(t, "dashboards", "*.json")
+}
+
+func files(t *testing.T, pattern ...string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(inRepository(pattern...))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths, "%v", pattern)
+	return paths
+}
+
+// The chart has the rules and dashboards by links, and its archive copies: in
+// neither may anything be lost.
+func TestChartRulesAndDashboardsAreThoseOfTheRepository(t *testing.T) {
+	folder := t.TempDir()
+	_, err := helm(t, "package", chart(), "--destination="+folder)
+	require.NoError(t, err)
+	archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
+	require.NoError(t, err)
+	require.Len(t, archives, 1)
+	for name, chart := range map[string]string{"folder": chart(), "archive": archives[0]} {
+		t.Run(name, func(t *testing.T) {
+			found := render(t, chart, valuesOf("full"))
+			for _, file := range ruleFiles(t) {
+				var want monitoring.PrometheusRuleSpec
+				require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, file)), &want))
+				require.NotEmpty(t, want.Groups)
+				base := strings.TrimSuffix(filepath.Base(file), ".yml")
+				require.Contains(t, rulesByName(found), "rel-chattonic-exporter-"+base)
+				require.Equal(t, want, rulesByName(found)["rel-chattonic-exporter-"+base])
+			}
+			got := map[string]string{}
+			for _, c := range every[core.ConfigMap](found) {
+				require.Equal(t, "1", c.Labels["grafana_dashboard"])
+				maps.Copy(got, c.Data)
+			}
+			for _, file := range dashboardFiles(t) {
+				require.Equal(t, strings.TrimSpace(readText(t, file)), strings.TrimSpace(got[filepath.Base(file)]), file)
+			}
+		})
+	}
+}
+
+func rulesByName(found objects) map[string]monitoring.PrometheusRuleSpec {
+	rules := map[string]monitoring.PrometheusRuleSpec{}
+	for _, r := range every[monitoring.PrometheusRule](found) {
+		rules[r.Name] = r.Spec
+	}
+	return rules
+}
+
+func TestChartRefusesBadValues(t *testing.T) {
+	tests := map[string]struct{ values, problem string }{
+		"unknown key":             {"serviceMonitors: {enabled: true}", "serviceMonitors"},
+		"unknown key below":       {"probe: {enable: true}", "enable"},
+		"log level":               {"log: {level: loud}", "/log/level"},
+		"interval":                {"serviceMonitor: {interval: 1 minute}", "/serviceMonitor/interval"},
+		"port":                    {"service: {port: 0}", "/service/port"},
+		"digest":                  {"image: {digest: sha256:abc}", "/image/digest"},
+		"user type":               {"npsExport: {userType: everyone}", "/npsExport/userType"},
+		"team without a codename": {"{demo: false, config: {teams: [{base_url: https://chat-tonic.example}]}}", "codename"},
+		"argument is no flag":     {"extraArgs: [simulate]", "/extraArgs/0"},
+		"demo with teams":         {"config: {teams: [{codename: acme}]}", "set demo to false"},
+		"no team":                 {"demo: false", "there is no team to ask"},
+		"two configurations":      {"{demo: false, existingConfigSecret: mine, config: {teams: [{codename: acme}]}}", "keep one"},
+		"autoscaling of /metrics": {"autoscaling: {enabled: true}", "autoscaling.enabled needs probe.enabled"},
+		"probes of unknown teams": {"probe: {enabled: true}", "probe.enabled needs codenames"},
+		"NPS report of the demo":  {"npsExport: {enabled: true}", "npsExport.enabled needs real teams"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := writeText(t, filepath.Join(t.TempDir(), "values.yaml"), test.values)
+			_, err := helm(t, "template", "rel", chart(), "--values="+file)
+			require.ErrorContains(t, err, test.problem)
+		})
+	}
+}
+
+// Each value is described by the schema, or a typing error would get through.
+func TestChartSchemaDescribesAllValues(t *testing.T) {
+	var schema map[string]any
+	require.NoError(t, json.Unmarshal([]byte(readText(t, filepath.Join(chart(), "values.schema.json"))), &schema))
+	var values map[string]any
+	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, filepath.Join(chart(), "values.yaml"))), &values))
+	var compare func(path string, schema, values map[string]any)
+	compare = func(path string, schema, values map[string]any) {
+		properties, _ := schema["properties"].(map[string]any)
+		if properties == nil { // free to the user
+			return
+		}
+		assert.Equal(t, false, schema["additionalProperties"], path)
+		for key, value := range values {
+			property, known := properties[key].(map[string]any)
+			assert.True(t, known, "%s/%s", path, key)
+			if below, ok := value.(map[string]any); ok && known {
+				compare(path+"/"+key, property, below)
+			}
+		}
+		for key := range properties {
+			if path+"/"+key != "/global" { // Helm's own
+				assert.Contains(t, values, key, path)
+			}
+		}
+	}
+	compare("", schema, values)
+}
+
+// Docker Compose.
+
+// realEnvironment is what docker-compose.real.yml asks for.
+func realEnvironment(t *testing.T) map[string]string {
+	t.Helper()
+	folder := t.TempDir()
+	return map[string]string{
+		"CHATTONIC_URL": "https://chat-tonic.example", "CHATTONIC_CODENAME": "acme",
+		"CHATTONIC_TOKEN_FILE":  writeText(t, filepath.Join(folder, "token"), "token"),
+		"GRAFANA_PASSWORD_FILE": writeText(t, filepath.Join(folder, "grafana"), "password"),
+		"ALERTMANAGER_SECRETS":  folder,
+	}
+}
+
+func loadCompose(t *testing.T, file string, environment map[string]string) (*types.Project, error) {
+	t.Helper()
+	var env []string
+	for name, value := range environment {
+		env = append(env, name+"="+value)
+	}
+	options, err := cli.NewProjectOptions([]string{inRepository("deploy", file)}, cli.WithEnv(env))
+	require.NoError(t, err)
+	return options.LoadProject(t.Context())
+}
+
+// composeProjects are the two files, as Docker Compose understands them.
+func composeProjects(t *testing.T) map[string]*types.Project {
+	t.Helper()
+	projects := map[string]*types.Project{}
+	for file, env := range map[string]map[string]string{"docker-compose.yml": nil, "docker-compose.real.yml": realEnvironment(t)} {
+		project, err := loadCompose(t, file, env)
+		require.NoError(t, err, file)
+		projects[file] = project
+	}
+	return projects
+}
+
+func TestComposeServices(t *testing.T) {
+	want := map[string][]string{
+		"docker-compose.yml":      {"alertmanager", "exporter", "grafana", "network", "prometheus", "simulator"},
+		"docker-compose.real.yml": {"alertmanager", "exporter", "grafana", "network", "prometheus"},
+	}
+	for file, project := range composeProjects(t) {
+		t.Run(file, func(t *testing.T) {
+			require.Equal(t, want[file], slices.Sorted(maps.Keys(project.Services)))
+			for name, s := range project.Services {
+				assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
+				for _, port := range s.Ports {
+					assert.Equal(t, "127.0.0.1", port.HostIP, "%s shows port %s to this machine only", name, port.Published)
+				}
+				if name == "network" { // has no program that could be asked
+					continue
+				}
+				assert.Equal(t, "service:network", s.NetworkMode, name)
+				if assert.NotNil(t, s.HealthCheck, name) {
+					assert.Equal(t, "CMD", s.HealthCheck.Test[0], "%s: images without a shell know no other", name)
+				}
+			}
+		})
+	}
+}
+
+func TestComposeImagesArePinned(t *testing.T) {
+	for file, project := range composeProjects(t) {
+		for name, s := range project.Services {
+			if s.Build != nil {
+				assert.FileExists(t, filepath.Join(s.Build.Context, s.Build.Dockerfile), "%s of %s", name, file)
+				continue
+			}
+			assert.Regexp(t, `:v?\d+(\.\d+)+$`, s.Image, "%s of %s", name, file)
+		}
+	}
+}
+
+// The servers that the tests run are those that are deployed.
+func TestComposeImagesAreTheVersionsThatAreTested(t *testing.T) {
+	module := readText(t, inRepository("deploy", "e2e", "go.mod"))
+	project := composeProjects(t)["docker-compose.yml"]
+	// Prometheus's module calls version 3.11.3 v0.311.3.
+	m := regexp.MustCompile(`github\.com/prometheus/prometheus v0\.(\d)(\d\d)\.(\d+)`).FindStringSubmatch(module)
+	require.NotNil(t, m)
+	require.Equal(t, fmt.Sprintf("prom/prometheus:v%s.%s.%s", m[1], strings.TrimPrefix(m[2], "0"), m[3]), project.Services["prometheus"].Image)
+	m = regexp.MustCompile(`github\.com/prometheus/alertmanager (v\S+)`).FindStringSubmatch(module)
+	require.NotNil(t, m)
+	require.Equal(t, "prom/alertmanager:"+m[1], project.Services["alertmanager"].Image)
+}
+
+func TestComposeMountsWhatIsThere(t *testing.T) {
+	for file, project := range composeProjects(t) {
+		mounts := 0
+		for name, s := range project.Services {
+			for _, v := range s.Volumes {
+				if v.Type == types.VolumeTypeBind {
+					mounts++
+					assert.True(t, v.ReadOnly, "%s of %s: %s", name, file, v.Source)
+					_, err := os.Stat(v.Source)
+					require.NoError(t, err, "%s of %s", name, file)
+				}
+			}
+		}
+		require.NotZero(t, mounts, file)
+	}
+}
+
+func TestComposeUsesFlagsThatTheExporterHas(t *testing.T) {
+	for _, project := range composeProjects(t) {
+		for _, s := range project.Services {
+			if s.Build == nil {
+				continue
+			}
+			require.NotEmpty(t, s.Command)
+			requireKnown(t, s.Command)
+			require.Equal(t, "/bin/chattonic_exporter", s.HealthCheck.Test[1])
+			requireKnown(t, s.HealthCheck.Test[2:])
+			require.Contains(t, readText(t, filepath.Join(s.Build.Context, s.Build.Dockerfile)), `ENTRYPOINT ["/bin/chattonic_exporter"]`)
+		}
+	}
+}
+
+// Each service finds the others at localhost, on the ports of the shipped files.
+func TestComposePublishesThePortsOfTheShippedFiles(t *testing.T) {
+	prometheus := readText(t, inRepository("deploy", "prometheus", "prometheus.yml"))
+	source := readText(t, inRepository("deploy", "grafana", "provisioning", "datasources", "chattonic.yml"))
+	for file, project := range composeProjects(t) {
+		var ports []string
+		for _, p := range project.Services["network"].Ports {
+			require.Equal(t, p.Published, fmt.Sprint(p.Target))
+			ports = append(ports, p.Published)
+		}
+		used := regexp.MustCompile(`localhost:(\d+)`).FindAllStringSubmatch(prometheus+source, -1)
+		require.GreaterOrEqual(t, len(used), 3)
+		for _, m := range used {
+			assert.Contains(t, ports, m[1], file)
+		}
+	}
+}
+
+func TestComposeProvisionsGrafana(t *testing.T) {
+	var sources struct {
+		Version     int `json:"apiVersion"`
+		Datasources []struct {
+			Name, UID, Type, Access, URL string
+			IsDefault                    bool
+			JSONData                     struct{ HTTPMethod, TimeInterval string }
+		}
+	}
+	folder := inRepository("deploy", "grafana", "provisioning")
+	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, filepath.Join(folder, "datasources", "chattonic.yml"))), &sources))
+	require.Equal(t, 1, sources.Version)
+	require.Len(t, sources.Datasources, 1)
+	require.Equal(t, "prometheus", sources.Datasources[0].Type)
+	require.True(t, sources.Datasources[0].IsDefault)
+	interval := sources.Datasources[0].JSONData.TimeInterval
+	require.Contains(t, readText(t, inRepository("deploy", "prometheus", "prometheus.yml")), "scrape_interval: "+interval+"\n")
+
+	var dashboards struct {
+		Version   int `json:"apiVersion"`
+		Providers []struct {
+			Name, Folder, Type string
+			AllowUIUpdates     bool
+			Options            struct{ Path string }
+		}
+	}
+	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, filepath.Join(folder, "dashboards", "chattonic.yml"))), &dashboards))
+	require.Len(t, dashboards.Providers, 1)
+	for file, project := range composeProjects(t) {
+		grafana := project.Services["grafana"]
+		mounted := map[string]string{}
+		for _, v := range grafana.Volumes {
+			mounted[v.Target] = v.Source
+		}
+		for _, kind := range []string{"datasources", "dashboards"} {
+			require.Equal(t, filepath.Join(folder, kind, "chattonic.yml"), mounted["/etc/grafana/provisioning/"+kind+"/chattonic.yml"], file)
+		}
+		path := dashboards.Providers[0].Options.Path
+		require.Equal(t, inRepository("dashboards"), mounted[path], file)
+		home := grafana.Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+		require.Equal(t, path, filepath.Dir(*home))
+		require.FileExists(t, inRepository("dashboards", filepath.Base(*home)))
+	}
+}
+
+func TestComposeHasPlaceholdersForAlertmanagersSecrets(t *testing.T) {
+	named := regexp.MustCompile(`secrets/(\w+)`).FindAllStringSubmatch(readText(t, inRepository("deploy", "alertmanager", "alertmanager.yml")), -1)
+	require.NotEmpty(t, named)
+	for _, v := range composeProjects(t)["docker-compose.yml"].Services["alertmanager"].Volumes {
+		if v.Target != "/etc/alertmanager/secrets" {
+			continue
+		}
+		for _, m := range named {
+			if m[1] != "" {
+				assert.FileExists(t, filepath.Join(v.Source, m[1]))
+			}
+		}
+		return
+	}
+	require.Fail(t, "no secrets are mounted")
+}
+
+func TestComposeForARealTeamSaysWhatIsMissing(t *testing.T) {
+	for name := range realEnvironment(t) {
+		env := realEnvironment(t)
+		delete(env, name)
+		_, err := loadCompose(t, "docker-compose.real.yml", env)
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestComposeForARealTeamUsesItsSecrets(t *testing.T) {
+	env := realEnvironment(t)
+	project, err := loadCompose(t, "docker-compose.real.yml", env)
+	require.NoError(t, err)
+	require.Equal(t, env["CHATTONIC_TOKEN_FILE"], project.Secrets["chattonic_token"].File)
+	require.Equal(t, "chattonic_token", project.Services["exporter"].Secrets[0].Source)
+	require.Equal(t, types.ShellCommand{
+		"--chattonic.url=https://chat-tonic.example", "--chattonic.codename=acme", "--chattonic.token-file=/run/secrets/chattonic_token",
+	}, project.Services["exporter"].Command)
+
+	grafana := project.Services["grafana"]
+	require.Equal(t, env["GRAFANA_PASSWORD_FILE"], project.Secrets["grafana_password"].File)
+	require.Equal(t, "grafana_password", grafana.Secrets[0].Source)
+	require.Equal(t, new("/run/secrets/grafana_password"), grafana.Environment["GF_SECURITY_ADMIN_PASSWORD__FILE"])
+	require.Equal(t, new("false"), grafana.Environment["GF_AUTH_ANONYMOUS_ENABLED"], "a password is asked for")
+
+	var sources []string
+	for _, v := range project.Services["alertmanager"].Volumes {
+		if v.Target == "/etc/alertmanager/secrets" {
+			sources = append(sources, v.Source)
+		}
+	}
+	require.Equal(t, []string{env["ALERTMANAGER_SECRETS"]}, sources, "the placeholders are not mounted")
+}
+
+// The simulated set-up is run with the commands and the file that are shipped;
+// only the port is another.
+func TestComposeExporterReadsTheSimulatedTeams(t *testing.T) {
+	project := composeProjects(t)["docker-compose.yml"]
+	port := freePort(t)
+	var args []string
+	for _, arg := range project.Services["simulator"].Command {
+		args = append(args, strings.Replace(arg, ":10043", "127.0.0.1:"+port, 1))
+	}
+	require.Contains(t, args, "--listen-address=127.0.0.1:"+port)
+	background(t, exec.CommandContext(t.Context(), exporterProgram(t), args...))
+	get(t, "http://127.0.0.1:"+port+"/")
+
+	exporter := project.Services["exporter"]
+	require.Equal(t, types.ShellCommand{"--config.file=" + exporter.Volumes[0].Target}, exporter.Command)
+	text := strings.Replace(readText(t, exporter.Volumes[0].Source), "localhost:10043", "127.0.0.1:"+port, 1)
+	file := writeText(t, filepath.Join(t.TempDir(), "exporter.yml"), text)
+	stdout, stderr, err := execute(t, nil, exporterProgram(t), "--once", "--config.file="+file)
+	require.NoError(t, err, stderr)
+	require.Contains(t, stdout, `chattonic_up{team="acme"} 1`)
+	require.Contains(t, stdout, `chattonic_up{team="globex"} 1`)
+}
+
+// systemd.
+
+func systemdFile(name string) string { return inRepository("deploy", "systemd", name) }
+
+// options are the settings of a unit's section, in order.
+func options(t *testing.T, file, section string) map[string][]string {
+	t.Helper()
+	all, err := unit.Deserialize(strings.NewReader(readText(t, systemdFile(file))))
+	require.NoError(t, err)
+	found := map[string][]string{}
+	for _, o := range all {
+		if o.Section == section {
+			found[o.Name] = append(found[o.Name], o.Value)
+		}
+	}
+	require.NotEmpty(t, found, "%s of %s", section, file)
+	return found
+}
+
+// environmentFile are the variables of the example.
+func environmentFile(t *testing.T) map[string]string {
+	t.Helper()
+	variables := map[string]string{}
+	for line := range strings.Lines(readText(t, systemdFile("chattonic_exporter.env"))) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			name, value, found := strings.Cut(line, "=")
+			require.True(t, found, line)
+			variables[name] = value
+		}
+	}
+	require.NotEmpty(t, variables)
+	return variables
+}
+
+func TestSystemdUnitIsHardened(t *testing.T) {
+	service := options(t, "chattonic_exporter.service", "Service")
+	for name, want := range map[string]string{
+		"DynamicUser": "yes", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes",
+		"PrivateDevices": "yes", "CapabilityBoundingSet": "", "MemoryDenyWriteExecute": "yes", "UMask": "0077",
+		"RestrictAddressFamilies": "AF_INET AF_INET6", "SystemCallErrorNumber": "EPERM",
+	} {
+		assert.Equal(t, []string{want}, service[name], name)
+	}
+	assert.Equal(t, []string{"token:/etc/chattonic_exporter/token"}, service["LoadCredential"])
+	assert.Contains(t, options(t, "chattonic_exporter.service", "Unit")["Requires"], "chattonic_exporter.socket")
+	assert.Equal(t, []string{"127.0.0.1:10042"}, options(t, "chattonic_exporter.socket", "Socket")["ListenStream"])
+}
+
+func TestSystemdUsesFlagsThatTheExporterHas(t *testing.T) {
+	for _, file := range []string{"chattonic_exporter.service", "chattonic_exporter.service.d/teams.conf"} {
+		starts := options(t, file, "Service")["ExecStart"]
+		words := strings.Fields(starts[len(starts)-1])
+		require.Equal(t, "/usr/local/bin/chattonic_exporter", words[0])
+		requireKnown(t, words[1:])
+	}
+	requireKnownVariables(t, slices.Collect(maps.Keys(environmentFile(t))))
+}
+
+// The exporter is started by the unit's line as systemd does: with a listening
+// socket, a folder of credentials and the variables of the example, of which
+// only the URL is another.
+func TestSystemdUnitStartsTheExporter(t *testing.T) {
+	simulated := freePort(t)
+	background(t, exec.CommandContext(t.Context(), exporterProgram(t), "simulate", "--listen-address=127.0.0.1:"+simulated))
+	get(t, "http://127.0.0.1:"+simulated+"/")
+
+	credentials := t.TempDir()
+	writeText(t, filepath.Join(credentials, "token"), "simulated\n")
+	line := options(t, "chattonic_exporter.service", "Service")["ExecStart"][0]
+	words := strings.Fields(strings.ReplaceAll(line, "%d", credentials))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	socket, err := listener.(*net.TCPListener).File()
+	require.NoError(t, err)
+	defer socket.Close()
+
+	// A shell, because the variable must name the process that takes the socket.
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, exporterProgram(t)}, words[1:]...)...)
+	cmd.ExtraFiles = []*os.File{socket}
+	variables := environmentFile(t)
+	variables["CHATTONIC_EXPORTER_CHATTONIC_URL"] = "http://127.0.0.1:" + simulated
+	cmd.Env = []string{"LISTEN_FDS=1"}
+	for name, value := range variables {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	background(t, cmd)
+	require.Contains(t, get(t, "http://"+listener.Addr().String()+"/metrics"), `chattonic_up{team="acme"} 1`)
+}
+
+func TestSystemdAcceptsTheUnits(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("systemd-analyze is not installed here")
+	}
+	require.NoError(t, err)
+	folder := t.TempDir()
+	var units []string
+	for _, name := range []string{"chattonic_exporter.service", "chattonic_exporter.socket", "chattonic_exporter.service.d/teams.conf"} {
+		// The program is looked for, and is not installed.
+		text := strings.ReplaceAll(readText(t, systemdFile(name)), "/usr/local/bin/chattonic_exporter", exporterProgram(t))
+		path := writeText(t, filepath.Join(folder, name), text)
+		if filepath.Ext(name) != ".conf" {
+			units = append(units, path)
+		}
+	}
+	stdout, stderr, err := execute(t, nil, analyze, append([]string{"verify"}, units...)...)
+	require.NoError(t, err, stderr)
+	require.Empty(t, stdout+stderr)
+}
