@@ -46,6 +46,11 @@ IMAGE      ?= chattonic-exporter
 
 LINT_MODULE := internal/tools/lint
 LINT        := bin/golangci-lint
+HELM_MODULE := internal/tools/helm
+HELM        := bin/helm
+# It pins promtool, Alertmanager and amtool, too, which come with Prometheus.
+E2E_MODULE := deploy/e2e
+PROMETHEUS := bin/prometheus
 
 .DEFAULT_GOAL := help
 
@@ -71,10 +76,29 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 	go mod tidy -diff
 	go vet ./...
 	$(LINT) run
+	cd $(E2E_MODULE) && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
+
+# The programs that a module of its own pins as tools: their dependencies are not
+# those of the exporter.
+buildTools = CGO_ENABLED=0 go build -C $(1) -trimpath -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
 
 $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
-	cd $(LINT_MODULE) && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o ../../../$(LINT) \
-		github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(call buildTools,$(LINT_MODULE))
+
+$(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
+	$(call buildTools,$(HELM_MODULE))
+
+$(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
+	$(call buildTools,$(E2E_MODULE))
+
+.PHONY: e2e
+e2e: build $(PROMETHEUS) $(HELM) ## Test what is in deploy/ with the real Prometheus and Alertmanager
+	cd $(E2E_MODULE) && go test -count=1 -timeout 10m $(TESTFLAGS) ./...
+
+.PHONY: stack
+stack: build $(PROMETHEUS) ## Run simulator, exporter, Prometheus and Alertmanager from the files in deploy/
+	go build -C $(E2E_MODULE) -o $(CURDIR)/bin/ ./cmd/stack
+	cd $(E2E_MODULE) && exec ../../bin/stack
 
 .PHONY: fmt
 fmt: $(LINT) ## Format the code
