@@ -161,7 +161,7 @@ func TestRequestOptions(t *testing.T) {
 	var got *http.Request
 	via := transport(func(req *http.Request) (*http.Response, error) {
 		got = req
-		return answer(200, `[]`), nil
+		return answer(200, `[{}]`), nil
 	})
 	client := newClient(t, baseURL, via, chattonic.WithToken(""), chattonic.WithDateFormatGroup("0&x=á+"))
 	zone := time.FixedZone("", -3*60*60)
@@ -230,7 +230,7 @@ func TestStatus(t *testing.T) {
 		504: {"HTTP 504", true},
 	} {
 		for endpoint, call := range calls {
-			err := call(t.Context(), newClient(t, baseURL, constant(status, `[]`)))
+			err := call(t.Context(), newClient(t, baseURL, constant(status, `[{}]`)))
 			wanted := chattonic.Error{
 				Endpoint: endpoint, StatusCode: status, Cause: chattonic.CauseStatus, Detail: want.detail,
 				Retryable: want.retryable && endpoint != chattonic.EndpointNPS,
@@ -624,7 +624,7 @@ func TestClientIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/bigquery") {
-			_, _ = io.WriteString(w, `[]`)
+			_, _ = io.WriteString(w, `[{}]`)
 			return
 		}
 		_, _ = io.WriteString(w, noOperators)

@@ -64,9 +64,7 @@ type DashboardRow struct {
 	CSAT Number `json:"csat"`
 }
 
-// UnmarshalJSON reads a row. It fails where the value is no object or a field is
-// of another type than documented.
-func (r *DashboardRow) UnmarshalJSON(data []byte) error { return unmarshalObject(data, r) }
+var dashboardFields = fieldsOf[DashboardRow]()
 
 // Dashboard asks for the team's dashboard over the window.
 func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, error) {
@@ -76,13 +74,14 @@ func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, erro
 		if refused(body) {
 			return errStatusFalse
 		}
-		if err := unmarshal(body, &answer.Rows); err != nil {
+		err := decode(body, func(r *reader) (err error) {
+			answer.Rows, err = list[DashboardRow](r, dashboardFields)
 			return err
+		})
+		if err == nil && len(answer.Rows) == 0 {
+			return errors.New("the list of rows is empty")
 		}
-		if answer.Rows == nil {
-			return errors.New("the list of rows is missing")
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -45,7 +45,6 @@ func TestDashboardAnswers(t *testing.T) {
 		body string
 		want []chattonic.DashboardRow
 	}{
-		"no rows": {`[]`, []chattonic.DashboardRow{}},
 		"fields": {
 			`[{"pending": 1, "progress": 2, "resolved": 3, "failed": 4, "userEfficiency": 5, "attention": 6, "resolution": 7, "attentionAndResolution": 8, "nps": 9, "csat": 10}]`,
 			[]chattonic.DashboardRow{{Pending: n(1), Progress: n(2), Resolved: n(3), Failed: n(4), UserEfficiency: n(5), Attention: n(6), Resolution: n(7), AttentionAndResolution: n(8), NPS: n(9), CSAT: n(10)}},
@@ -71,12 +70,13 @@ func TestDashboardRefuses(t *testing.T) {
 		`<html>`:                             "the answer is not valid JSON at byte 1",
 		`[{"date": "0"`:                      "the answer is not valid JSON at byte 13",
 		`[] []`:                              "the answer is not valid JSON at byte 4",
-		`null`:                               "the list of rows is missing",
+		`null`:                               "the answer is of the wrong type: null",
+		`[]`:                                 "the list of rows is empty",
 		`{}`:                                 "the answer is of the wrong type: object",
 		`{"status": true}`:                   "the answer is of the wrong type: object",
 		`{"STATUS": false}`:                  "the answer is of the wrong type: object",
 		`{"status": false, "message": "no"}`: `Chat-Tonic refused: "status" is false`,
-		`{"status": true, "status": false}`:  `Chat-Tonic refused: "status" is false`,
+		`{"status": true, "status": false}`:  "the answer is of the wrong type: object",
 		`"none"`:                             "the answer is of the wrong type: string",
 		`[null]`:                             "the answer is of the wrong type: null",
 		`[{"date": "0"}, 7]`:                 "the answer is of the wrong type: number",

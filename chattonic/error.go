@@ -1,11 +1,9 @@
 package chattonic
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,27 +184,16 @@ func tlsError(err error) error {
 	return nil
 }
 
-// unmarshal decodes an answer. Its errors name the field, and never quote the
-// body.
-func unmarshal(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
-	var (
-		syntax *json.SyntaxError
-		kind   *json.UnmarshalTypeError
-	)
-	switch {
-	case errors.As(err, &kind):
-		return fmt.Errorf("%s is of the wrong type: %s", cmp.Or(kind.Field, "the answer"), kind.Value)
-	case errors.As(err, &syntax):
-		return fmt.Errorf("the answer is not valid JSON at byte %d", syntax.Offset)
-	}
-	return err
+// refusal is what an answer says where it is an object.
+type refusal struct {
+	Status *bool `json:"status"`
 }
+
+var refusalFields = fieldsOf[refusal]()
 
 // refused says whether a body is an object with "status": false.
 func refused(body []byte) bool {
-	var envelope struct {
-		Status *bool `json:"status"`
-	}
-	return unmarshalObject(body, &envelope) == nil && envelope.Status != nil && !*envelope.Status
+	var answer refusal
+	err := decode(body, func(r *reader) error { return object(r, refusalFields, &answer) })
+	return err == nil && answer.Status != nil && !*answer.Status
 }

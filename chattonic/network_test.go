@@ -111,7 +111,7 @@ func TestNPSExportIsNotSentTwiceOnAClosedConnection(t *testing.T) {
 				case connection == 0:
 					return ""
 				}
-				return framed(`[]`)
+				return framed(`[{}]`)
 			})
 			var attempts []chattonic.Attempt
 			client := newClient(t, server.url(), via, chattonic.WithObserver(func(a chattonic.Attempt) { attempts = append(attempts, a) }))

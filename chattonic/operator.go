@@ -63,18 +63,13 @@ type Operator struct {
 	NumberOfResponsesNPS Number `json:"numberOfResponsesNps"`
 }
 
-// UnmarshalJSON reads an operator. It fails where the value is no object or a
-// field is of another type than documented.
-func (o *Operator) UnmarshalJSON(data []byte) error { return unmarshalObject(data, o) }
-
-// UnmarshalJSON reads an answer, and fails as that of Operator does.
-func (o *Operators) UnmarshalJSON(data []byte) error { return unmarshalObject(data, o) }
+var operatorFields, operatorsFields = fieldsOf[Operator](), fieldsOf[Operators]()
 
 // Operators asks for the team's operators over the window.
 func (c *Client) Operators(ctx context.Context, window Window) (*Operators, error) {
 	answer := &Operators{Window: window}
 	err := c.get(ctx, EndpointOperators, window, nil, func(body []byte) error {
-		if err := unmarshal(body, answer); err != nil {
+		if err := decode(body, func(r *reader) error { return object(r, operatorsFields, answer) }); err != nil {
 			return err
 		}
 		return answer.check()

@@ -1,7 +1,6 @@
 package chattonic_test
 
 import (
-	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -33,8 +32,9 @@ func TestNumber(t *testing.T) {
 		`"1e3"`:                  chattonic.NumberOf(1000),
 		`"007"`:                  chattonic.NumberOf(7),
 	} {
-		got := chattonic.NumberOf(99)
-		require.NoError(t, json.Unmarshal([]byte(text), &got), text)
+		answer, err := operators(t, `{"operators": [{"_id": "a", "nps": `+text+`}]}`)
+		require.NoError(t, err, text)
+		got := answer.Operators[0].NPS
 		assert.Equal(t, want, got, text)
 		wantValue, wantPresent := want.Float64()
 		value, present := got.Float64()
@@ -80,18 +80,12 @@ func TestTimestamp(t *testing.T) {
 		`0`:                                0,
 		`-1500`:                            -1.5,
 	} {
-		var got chattonic.Timestamp
-		require.NoError(t, json.Unmarshal([]byte(text), &got), text)
-		seconds, present := got.Float64()
+		answer, err := operators(t, `{"operators": [{"_id": "a", "lastConnection": `+text+`}]}`)
+		require.NoError(t, err, text)
+		seconds, present := answer.Operators[0].LastConnection.Float64()
 		assert.True(t, present, text)
 		assert.Equal(t, want, seconds, text)
 	}
-
-	got := chattonic.TimestampOf(november.Start)
-	require.NoError(t, json.Unmarshal([]byte(`null`), &got))
-	assert.Equal(t, chattonic.Timestamp{}, got)
-	_, present := got.Float64()
-	assert.False(t, present)
 }
 
 func TestTimestampRefuses(t *testing.T) {

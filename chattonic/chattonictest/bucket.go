@@ -14,8 +14,7 @@ type bucket struct {
 }
 
 // buckets splits a window by a date format, in UTC like the dates of requests,
-// into buckets in the order of their first moments. An empty window has none,
-// unless the format is a constant.
+// into buckets in the order of their first moments. An empty window is one.
 func buckets(format string, window span) []bucket {
 	if date, constant := formatDate(format, time.Time{}); constant {
 		return []bucket{{date: date, spans: []span{window}}}
@@ -23,7 +22,7 @@ func buckets(format string, window span) []bucket {
 	const hourMillis = hour * 1000
 	var groups []bucket
 	index := map[string]int{}
-	for from := window.from; from < window.to; {
+	for from := window.from; from < window.to || groups == nil; {
 		to := min(window.to, (from/hourMillis+1)*hourMillis)
 		date, _ := formatDate(format, time.UnixMilli(from).UTC())
 		i, ok := index[date]
