@@ -34,6 +34,8 @@ TESTFLAGS ?=
 # Which benchmarks, and how often each.
 BENCH ?= .
 COUNT ?= 1
+# How long each test of load goes on; from 10s on with 200 scrapers.
+LOAD ?= 30s
 # How long each fuzz target runs.
 FUZZTIME ?= 5s
 # The least coverage of each package below main, in per cent.
@@ -56,7 +58,7 @@ PROMETHEUS := bin/prometheus
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: build ## Run the exporter on a simulated Chat-Tonic: http://localhost:10042
@@ -76,11 +78,12 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 	go mod tidy -diff
 	go vet ./...
 	$(LINT) run
-	cd $(E2E_MODULE) && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
+	cd $(E2E_MODULE) && export CGO_ENABLED=0 && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
 
 # The programs that a module of its own pins as tools: their dependencies are not
-# those of the exporter.
-buildTools = CGO_ENABLED=0 go build -C $(1) -trimpath -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
+# those of the exporter. They and what is tested with them are built with the
+# same flags, so that what they share is compiled once.
+buildTools = CGO_ENABLED=0 go build -C $(1) -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
 
 $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
 	$(call buildTools,$(LINT_MODULE))
@@ -93,11 +96,11 @@ $(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
 
 .PHONY: e2e
 e2e: build $(PROMETHEUS) $(HELM) ## Test what is in deploy/ with the real Prometheus and Alertmanager
-	cd $(E2E_MODULE) && go test -count=1 -timeout 10m $(TESTFLAGS) ./...
+	cd $(E2E_MODULE) && CGO_ENABLED=0 go test -count=1 -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: stack
 stack: build $(PROMETHEUS) ## Run simulator, exporter, Prometheus and Alertmanager from the files in deploy/
-	go build -C $(E2E_MODULE) -o $(CURDIR)/bin/ ./cmd/stack
+	CGO_ENABLED=0 go build -C $(E2E_MODULE) -o $(CURDIR)/bin/ ./cmd/stack
 	cd $(E2E_MODULE) && exec ../../bin/stack
 
 .PHONY: fmt
@@ -108,6 +111,10 @@ fmt: $(LINT) ## Format the code
 .PHONY: build
 build: ## Build ./chattonic_exporter, static and reproducible
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='$(LDFLAGS)' -o $(BINARY) .
+
+.PHONY: load
+load: ## Scrape 200 times at once, also while teams come and go (LOAD=30s each)
+	go test -count=1 -v -run '^TestLoad' $(TESTFLAGS) ./internal/serve -load $(LOAD)
 
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH=name, COUNT=times)
