@@ -17,7 +17,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"golang.org/x/term"
 
@@ -52,16 +51,10 @@ type flags struct {
 	configFile          string
 	single              config.Flags
 	logLevel, logFormat string
-	requestTimeout      time.Duration
 	maxBody             units.Base2Bytes
-	maxCalls            int64
+	demo, once, reload  bool
 
-	listen         *toolkit.FlagConfig
-	demo, once     bool
-	timeoutOffset  time.Duration
-	teamsOnMetrics bool
-	profiling      bool
-
+	server    serve.Options
 	simulate  simulate.Options
 	nps       npsexport.Options
 	checked   string
@@ -113,17 +106,19 @@ func (f *flags) app() *kingpin.Application {
 	app.Flag("chattonic.url", "Base URL of the API, for one team without a file.").StringVar(&f.single.URL)
 	app.Flag("chattonic.codename", "Codename of the one team.").StringVar(&f.single.Codename)
 	app.Flag("chattonic.token-file", "File with the access token of the one team. The token itself may be in "+tokenVariable+".").StringVar(&f.single.TokenFile)
-	app.Flag("chattonic.request-timeout", "Ends a call to the API, which may outlive the scrape that began it.").Default("30s").DurationVar(&f.requestTimeout)
+	app.Flag("chattonic.request-timeout", "Ends a call to the API, which may outlive the scrape that began it.").Default("30s").DurationVar(&f.server.RequestTimeout)
 	app.Flag("chattonic.max-body-size", "Size beyond which an answer is refused.").Default("64MiB").BytesVar(&f.maxBody)
-	app.Flag("chattonic.max-calls", "Calls to the API at a time.").Default("100").Int64Var(&f.maxCalls)
+	app.Flag("chattonic.max-calls", "Calls to the API at a time.").Default("100").Int64Var(&f.server.MaxCalls)
 	app.Flag("log.level", "Least level of what is logged: "+strings.Join(logging.Levels, ", ")+".").Default("info").EnumVar(&f.logLevel, logging.Levels...)
 	app.Flag("log.format", "Format of log lines: "+strings.Join(logging.Formats, ", ")+".").Default("logfmt").EnumVar(&f.logFormat, logging.Formats...)
 
 	cmd := app.Command("serve", "Serve metrics; this is the default.").Default()
-	f.listen = kingpinflag.AddFlags(cmd, ":10042")
-	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe.").Default("true").BoolVar(&f.teamsOnMetrics)
-	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/.").BoolVar(&f.profiling)
-	cmd.Flag("scrape.timeout-offset", "How long before Prometheus's own timeout a scrape is answered.").Default("500ms").DurationVar(&f.timeoutOffset)
+	f.server.Listen = kingpinflag.AddFlags(cmd, ":10042")
+	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe.").Default("true").BoolVar(&f.server.TeamsOnMetrics)
+	cmd.Flag("web.max-scrapes", "Scrapes at a time, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&f.server.MaxScrapes)
+	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case.").Default("true").BoolVar(&f.reload)
+	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/.").BoolVar(&f.server.Profiling)
+	cmd.Flag("scrape.timeout-offset", "How long before Prometheus's own timeout a scrape is answered.").Default("500ms").DurationVar(&f.server.TimeoutOffset)
 	cmd.Flag("demo", "Serve simulated teams.").BoolVar(&f.demo)
 	cmd.Flag("once", "Print the teams' metrics of one scrape and end.").BoolVar(&f.once)
 
@@ -160,14 +155,14 @@ func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if f.requestTimeout <= 0 || f.maxBody <= 0 || f.maxCalls <= 0 {
+	o := f.server
+	if o.RequestTimeout <= 0 || f.maxBody <= 0 || o.MaxCalls <= 0 {
 		return errors.New("--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
 	}
-	o := serve.Options{
-		Load: f.load, RequestTimeout: f.requestTimeout, MaxBody: int64(f.maxBody), MaxCalls: f.maxCalls,
-		TimeoutOffset: f.timeoutOffset, TeamsOnMetrics: f.teamsOnMetrics, Profiling: f.profiling,
-		Simulated: f.demo, Listen: f.listen, Logger: logger, Slogger: slogger,
+	if o.MaxScrapes < 0 {
+		return errors.New("--web.max-scrapes must be 0, for any number, or more")
 	}
+	o.Load, o.MaxBody, o.NoReload, o.Simulated, o.Logger, o.Slogger = f.load, int64(f.maxBody), !f.reload, f.demo, logger, slogger
 	if f.demo {
 		if f.configFile != "" || f.single != (config.Flags{}) {
 			return errors.New("--demo has teams of its own: leave out --config.file, --chattonic.* and " + tokenVariable)
@@ -191,7 +186,7 @@ func (f *flags) exportNPS(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	o := f.nps
-	o.Teams, o.Out, o.Timeout, o.UserAgent = c.Teams, stdout, f.requestTimeout, program+"/"+version.Version
+	o.Teams, o.Out, o.Timeout, o.UserAgent = c.Teams, stdout, f.server.RequestTimeout, program+"/"+version.Version
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		o.In = os.Stdin
 	}

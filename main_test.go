@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,9 +17,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,7 +41,14 @@ import (
 	"chattonic_exporter/collector"
 )
 
+// asProgram is the variable that has the test binary be the exporter.
+const asProgram = "BE_THE_EXPORTER"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
 	// The variables are flags, and the tests have their own.
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CHATTONIC_EXPORTER_") {
@@ -250,6 +260,8 @@ func TestLimits(t *testing.T) {
 		_, _, err := command(t, "--demo", "--once", arg)
 		require.EqualError(t, err, "--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0", arg)
 	}
+	_, _, err := command(t, "--demo", "--once", "--web.max-scrapes=-1")
+	require.EqualError(t, err, "--web.max-scrapes must be 0, for any number, or more")
 }
 
 func TestVersionAndHelp(t *testing.T) {
@@ -480,7 +492,7 @@ func TestReload(t *testing.T) {
 
 	write(t, path, api.config("beta"))
 	hangUpUntil(func() bool { return teams() == `"targets":["beta"]` })
-	assert.InDelta(t, 1, successful(), 0)
+	assert.Eventually(t, func() bool { return successful() == 1 }, 5*time.Second, 5*time.Millisecond)
 }
 
 // certificate makes a certificate for 127.0.0.1 and returns its files.
@@ -537,6 +549,60 @@ func TestTLSAndPassword(t *testing.T) {
 	}
 	status, _ := get(t, e.url+"/metrics")
 	assert.Equal(t, http.StatusBadRequest, status)
+}
+
+// TestClientCertificates has real handshakes of clients that the exporter is to
+// let in and of others.
+func TestClientCertificates(t *testing.T) {
+	serverCert, serverKey, pool := certificate(t)
+	knownCert, knownKey, _ := certificate(t)
+	strangeCert, strangeKey, _ := certificate(t)
+	webConfig := file(t, "web.yml", fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q, client_auth_type: RequireAndVerifyClientCert, client_ca_file: %q}\n", serverCert, serverKey, knownCert))
+	api := startAPI(t)
+	e := startExporter(t, "--web.config.file="+webConfig, "--config.file="+file(t, "teams.yml", api.config("acme")))
+	load := func(cert, key string) []tls.Certificate {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		require.NoError(t, err)
+		return []tls.Certificate{pair}
+	}
+	known, strange := load(knownCert, knownKey), load(strangeCert, strangeKey)
+	for name, c := range map[string]struct {
+		certs    []tls.Certificate
+		min, max uint16
+		want     string // the error, or empty where the client is let in
+	}{
+		"unknown certificate": {strange, tls.VersionTLS12, tls.VersionTLS13, "remote error: tls: "},
+		"no certificate":      {nil, tls.VersionTLS12, tls.VersionTLS13, "remote error: tls: "},
+		"TLS 1.2 without one": {nil, tls.VersionTLS12, tls.VersionTLS12, "remote error: tls: "},
+		"TLS 1.1":             {known, tls.VersionTLS10, tls.VersionTLS11, "protocol version"},
+		"TLS 1.0":             {known, tls.VersionTLS10, tls.VersionTLS10, "protocol version"},
+		"TLS 1.2":             {known, tls.VersionTLS12, tls.VersionTLS12, ""},
+		"TLS 1.3":             {known, tls.VersionTLS13, tls.VersionTLS13, ""},
+	} {
+		secure := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+			RootCAs: pool, MinVersion: c.min, MaxVersion: c.max,
+			// Unlike Certificates, it is sent also to a server that knows another.
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if c.certs == nil {
+					return new(tls.Certificate), nil
+				}
+				return &c.certs[0], nil
+			},
+		}}}
+		before := api.Calls("acme", chattonic.EndpointOperators)
+		resp, err := secure.Get(strings.Replace(e.url, "http:", "https:", 1) + "/metrics")
+		if c.want == "" {
+			require.NoError(t, err, name)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusOK, resp.StatusCode, name)
+			assert.Equal(t, before+1, api.Calls("acme", chattonic.EndpointOperators), name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want, name)
+		assert.Equal(t, before, api.Calls("acme", chattonic.EndpointOperators), name)
+	}
+	status, _ := get(t, e.url+"/metrics")
+	assert.Equal(t, http.StatusBadRequest, status, "plain HTTP")
 }
 
 func TestCannotServe(t *testing.T) {
@@ -642,4 +708,194 @@ func TestNPSExport(t *testing.T) {
 	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
 	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
 	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
+}
+
+// TestWebFlags holds that what is served can be narrowed by flags.
+func TestWebFlags(t *testing.T) {
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme"))
+	statuses := func(e *exporter) (reload, profile, second int) {
+		resp, err := client.Post(e.url+"/-/reload", "", nil)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		profile, _ = get(t, e.url+"/debug/pprof/cmdline")
+		answers := make(chan struct{})
+		before := api.Calls("acme", chattonic.EndpointOperators)
+		require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Times: 1, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answers })}))
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			resp, err := client.Get(e.url + "/metrics")
+			if assert.NoError(t, err) {
+				assert.NoError(t, resp.Body.Close())
+			}
+		}()
+		require.Eventually(t, func() bool { return api.Calls("acme", chattonic.EndpointOperators) > before }, 5*time.Second, 5*time.Millisecond)
+		time.AfterFunc(300*time.Millisecond, func() { close(answers) })
+		second, _ = get(t, e.url+"/metrics")
+		<-first
+		return resp.StatusCode, profile, second
+	}
+	reload, profile, second := statuses(startExporter(t, "--config.file="+path))
+	assert.Equal(t, []int{http.StatusOK, http.StatusNotFound, http.StatusOK}, []int{reload, profile, second}, "by default")
+	reload, profile, second = statuses(startExporter(t, "--config.file="+path, "--no-web.enable-reload", "--web.enable-pprof", "--web.max-scrapes=1"))
+	assert.Equal(t, []int{http.StatusNotFound, http.StatusOK, http.StatusServiceUnavailable}, []int{reload, profile, second})
+}
+
+// hiddenToken is what TestTokenIsNowhere looks for.
+const hiddenToken = "unique-t0ken-Zq9wX4"
+
+// startProgram runs the test binary as the exporter in a process of its own, and
+// returns its URL, and what it has written when it is ended by a signal that
+// makes it tell of all its goroutines.
+func startProgram(t *testing.T, environment []string, args ...string) (url string, process *os.Process, end func() string) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, append(args, free)...)
+	cmd.Env = append(os.Environ(), append(environment, asProgram+"=1", "GOTRACEBACK=system")...)
+	said := new(output)
+	cmd.Stdout, cmd.Stderr = said, said
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	})
+	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+	require.Eventually(t, func() bool { return listening.MatchString(said.String()) || len(ended) > 0 }, 20*time.Second, 10*time.Millisecond)
+	parts := listening.FindStringSubmatch(said.String())
+	require.NotNil(t, parts, said)
+	return "http://" + parts[1], cmd.Process, func() string {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGQUIT))
+		err := <-ended
+		ended <- err
+		require.Error(t, err)
+		return said.String()
+	}
+}
+
+// tokenFaults are answers of an API that fails, and some that quote the token.
+func tokenFaults(elsewhere string) map[string]chattonictest.Fault {
+	quote := func(status int, contentType, body string) chattonictest.Fault {
+		return chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("X-Quote", r.Header.Get("Authorization"))
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, body, r.Header.Get("Authorization"))
+		})}
+	}
+	return map[string]chattonictest.Fault{
+		"none":              {},
+		"refused":           {Status: http.StatusUnauthorized},
+		"broken":            {Status: http.StatusInternalServerError},
+		"cut":               {Cut: chattonictest.CutBeforeHeader, Times: 1},
+		"redirect":          {Redirect: elsewhere + "/?token=" + hiddenToken},
+		"quoted in error":   quote(http.StatusForbidden, "application/json", `{"status": false, "message": %q}`),
+		"quoted in HTML":    quote(http.StatusOK, "text/html", `<html>%s</html>`),
+		"quoted in JSON":    quote(http.StatusOK, "application/json", `{"status": false, "message": %q}`),
+		"quoted as number":  quote(http.StatusOK, "application/json", `{"status": true, "queryPending": %q, "operators": []}`),
+		"quoted as key":     quote(http.StatusOK, "application/json", `{"status": true, %[1]q: 1, %[1]q: 2, "operators": []}`),
+		"quoted and broken": quote(http.StatusOK, "application/json", `{"status": true, "operators": [{"_id": %q`),
+		"quoted in status": {Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 xx %[1]s\r\n%[1]s\r\n\r\n", r.Header.Get("Authorization"))
+				_ = conn.Close()
+			}
+		})},
+	}
+}
+
+// TestTokenIsNowhere gives the token in each way there is, has the API accept
+// and refuse and quote it, and looks for it wherever the exporter says
+// something.
+func TestTokenIsNowhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
+	tokenFile := file(t, "token", hiddenToken+"\n")
+	for name, way := range map[string]struct {
+		environment []string
+		args        []string
+		client      string // the http_client of a configuration file
+	}{
+		"environment":      {environment: []string{tokenVariable + "=" + hiddenToken}},
+		"file by a flag":   {args: []string{"--chattonic.token-file=" + tokenFile}},
+		"file":             {client: fmt.Sprintf("authorization: {credentials_file: %q}", tokenFile)},
+		"inline":           {client: "authorization: {credentials: " + hiddenToken + "}"},
+		"inline as bearer": {client: "bearer_token: " + hiddenToken},
+		"inline as header": {client: "authorization: {credentials: " + hiddenToken + "}, http_headers: {X-Key: {secrets: [" + hiddenToken + "]}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{{Codename: "acme", Token: hiddenToken, Documented: true}}})
+			require.NoError(t, err)
+			server := httptest.NewServer(api)
+			t.Cleanup(func() { api.Close(); server.Close() })
+			args, config := []string{"--chattonic.url=" + server.URL, "--chattonic.codename=acme"}, ""
+			if way.client != "" {
+				config = file(t, "teams.yml", fmt.Sprintf("teams: [{codename: acme, base_url: %q, http_client: {%s}}]\n", server.URL, way.client))
+				args = []string{"--config.file=" + config}
+			}
+			url, process, end := startProgram(t, way.environment, slices.Concat(args, way.args, []string{"--log.level=debug", "--web.enable-pprof"})...)
+			texts := map[string]string{}
+			for fault, f := range tokenFaults(elsewhere.URL) {
+				require.NoError(t, api.SetFault("acme", "", f))
+				_, texts["/metrics with fault "+fault] = get(t, url+"/metrics")
+			}
+			assert.Contains(t, texts["/metrics with fault none"], `chattonic_up{team="acme"} 1`, "the token is used")
+			for _, fault := range []string{"refused", "redirect", "quoted in JSON"} {
+				assert.Contains(t, texts["/metrics with fault "+fault], `chattonic_up{team="acme"} 0`, fault)
+			}
+			for _, path := range []string{
+				"/", "/probe?target=acme", "/probe?target=nobody", "/sd", "/config", "/-/config", "/api/v1/status/config", "/debug/vars", "/-/healthy", "/-/ready", "/-/reload",
+				"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/pprof/heap", "/debug/pprof/heap?debug=1", "/debug/pprof/allocs?debug=1",
+				"/debug/pprof/goroutine?debug=1", "/debug/pprof/goroutine?debug=2", "/debug/pprof/block?debug=1", "/debug/pprof/mutex?debug=1", "/debug/pprof/threadcreate?debug=1",
+				"/debug/pprof/trace?seconds=0.1",
+			} {
+				_, texts[path] = get(t, url+path)
+			}
+			assert.Contains(t, texts["/debug/pprof/cmdline"], "--web.enable-pprof")
+			if config != "" {
+				// The token in places where it does not belong.
+				for i, text := range []string{"teams: " + hiddenToken, hiddenToken + ": 1", "teams: [{codename: acme, base_url: 'http://x', http_client: {authorization: " + hiddenToken + "}}]", "\t" + hiddenToken} {
+					write(t, config, text)
+					resp, err := client.Post(url+"/-/reload", "", nil)
+					require.NoError(t, err)
+					body, err := io.ReadAll(resp.Body)
+					require.NoError(t, err)
+					require.NoError(t, resp.Body.Close())
+					assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+					texts[fmt.Sprint("reload ", i)] = string(body)
+				}
+			}
+			for _, name := range []string{"cmdline", "comm", "status"} {
+				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", process.Pid, name))
+				require.NoError(t, err)
+				texts["/proc "+name] = string(text)
+			}
+			assert.Contains(t, texts["/proc cmdline"], "--log.level=debug")
+			texts["output"] = end()
+			assert.Contains(t, texts["output"], "level=error")
+			assert.Contains(t, texts["output"], "goroutine ")
+			for where, text := range texts {
+				assert.NotContains(t, unpacked(t, text), hiddenToken, where)
+			}
+		})
+	}
+}
+
+// unpacked is the text itself, or what it holds where it is packed, as profiles
+// are.
+func unpacked(t *testing.T, text string) string {
+	t.Helper()
+	if !strings.HasPrefix(text, "\x1f\x8b") {
+		return text
+	}
+	reader, err := gzip.NewReader(strings.NewReader(text))
+	require.NoError(t, err)
+	unpacked, err := io.ReadAll(reader)
+	require.NoError(t, err)
+	return string(unpacked)
 }

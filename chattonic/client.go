@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ const (
 	firstPause = 200 * time.Millisecond
 	// maxRedirects is what net/http allows by default.
 	maxRedirects = 10
+	// firstPart and maxPart are the sizes in bytes of the parts in which a body
+	// is read whose length is not known.
+	firstPart, maxPart = 32 << 10, 1 << 20
 	// dateForm is the documented form of dates, which are in UTC.
 	dateForm = "2006-01-02T15:04:05.000Z"
 )
@@ -110,6 +114,16 @@ func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.obs
 // WithClock has ReceivedAt, and the pause that a Retry-After date asks for, taken
 // from now instead of time.Now.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
+
+// retryNotice is the key of what WithRetryNotice adds to a context.
+type retryNotice struct{}
+
+// WithRetryNotice returns a context in which a call tells notice of each failure
+// after which it will ask again. Who waits less long than the call may take
+// learns in no other way what keeps it.
+func WithRetryNotice(ctx context.Context, notice func(Error)) context.Context {
+	return context.WithValue(ctx, retryNotice{}, notice)
+}
 
 // New returns a Client for the team with the codename at the API's base URL,
 // such as https://chat-tonic.example. It fails where either, or the token of
@@ -181,6 +195,7 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	if !bounded {
 		tries = 1
 	}
+	notice, noticed := ctx.Value(retryNotice{}).(func(Error))
 	var failure *Error
 	retry := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -206,6 +221,11 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	},
 		backoff.WithMaxTries(tries),
 		backoff.WithMaxElapsedTime(time.Until(deadline)),
+		backoff.WithNotify(func(error, time.Duration) {
+			if noticed {
+				notice(*failure)
+			}
+		}),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: firstPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Minute}),
 	)
 	switch {
@@ -265,19 +285,35 @@ func once(e Endpoint) io.Reader {
 
 var errTooLarge = errors.New("too large")
 
+// readBody reads a body of up to limit bytes. One without a known length comes
+// in parts, so that what turns out to be too large takes no more than the limit:
+// a buffer that grows would take three times as much.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	if resp.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	var body bytes.Buffer
-	if resp.ContentLength > 0 {
-		body.Grow(int(resp.ContentLength) + bytes.MinRead)
+	size := min(int64(firstPart), limit+1)
+	if resp.ContentLength >= 0 {
+		size = resp.ContentLength + 1 // with room to see that it ends there
 	}
-	n, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1))
-	if err == nil && n > limit {
-		return nil, errTooLarge
+	var parts [][]byte
+	for total := int64(0); ; {
+		part := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+		n, err := part.ReadFrom(io.LimitReader(resp.Body, size))
+		total += n
+		parts = append(parts, part.Bytes())
+		switch {
+		case err != nil:
+			return nil, err
+		case total > limit:
+			return nil, errTooLarge
+		case n < size && len(parts) == 1:
+			return parts[0], nil
+		case n < size:
+			return bytes.Join(parts, nil), nil
+		}
+		size = min(2*size, maxPart, limit+1-total)
 	}
-	return body.Bytes(), err
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date. Without a
@@ -298,12 +334,15 @@ func retryAfter(header string, now time.Time) time.Duration {
 func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		from, to := via[len(via)-1].URL, req.URL
+		again := slices.ContainsFunc(via, func(earlier *http.Request) bool { return earlier.URL.String() == to.String() })
 		switch {
-		case len(via) >= maxRedirects:
+		case len(via) >= maxRedirects, again:
 			return redirectError("redirected in a loop: check the base URL")
 		case !tokenMayFollow(from, to):
 			return redirectError("redirected to another host, port or scheme, where the access token must not go: check the base URL")
 		}
+		// After 301, 302 and 303 net/http leaves it out, as a GET has no body.
+		req.Header.Set("Content-Type", via[0].Header.Get("Content-Type"))
 		if via[0].Body != nil { // see once
 			req.Body = io.NopCloser(once(EndpointNPS))
 		}

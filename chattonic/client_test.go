@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -368,6 +369,28 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryNotice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		via := &script{steps: []transport{constant(429, "", "Retry-After", "1"), failing(io.EOF), constant(500, "")}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var noticed []chattonic.Error
+		ctx = chattonic.WithRetryNotice(ctx, func(failure chattonic.Error) {
+			assert.Len(t, via.times, len(noticed)+1, "before it asks again")
+			noticed = append(noticed, failure)
+		})
+		_, err := newClient(t, baseURL, via).Operators(ctx, november)
+		assert.Equal(t, 500, asError(t, err).StatusCode, "which is no notice")
+		require.Len(t, noticed, 2)
+		assert.Equal(t, chattonic.Error{
+			Endpoint: chattonic.EndpointOperators, StatusCode: 429, Cause: chattonic.CauseStatus, Retryable: true,
+			Detail: "HTTP 429, too many calls: lengthen the scrape interval or set a ttl",
+		}, noticed[0])
+		assert.Equal(t, chattonic.CauseConnection, noticed[1].Cause)
+	})
+}
+
 func TestRetryAfterDateIsReadByTheClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -521,7 +544,9 @@ func TestRedirects(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Len(t, followed, 1)
-			assert.Equal(t, "Bearer "+token, followed[0].Header.Get("Authorization"))
+			for header, want := range map[string]string{"Authorization": "Bearer " + token, "Accept": "application/json", "Content-Type": "application/json"} {
+				assert.Equal(t, want, followed[0].Header.Get(header))
+			}
 			assert.Equal(t, 200, attempts[0].StatusCode)
 		})
 	}
@@ -539,6 +564,72 @@ func TestRedirectsInAChain(t *testing.T) {
 		})
 		_, err := newClient(t, baseURL, via).Operators(t.Context(), november)
 		assert.Equal(t, follows, err == nil, "%d redirects: %v", hops, err)
+	}
+}
+
+// A loop is refused before an address is asked a second time: each request of an
+// NPS export may send an e-mail.
+func TestRedirectsInALoop(t *testing.T) {
+	t.Parallel()
+	for endpoint, call := range calls {
+		first := ""
+		requests := 0
+		via := transport(func(req *http.Request) (*http.Response, error) {
+			if requests++; requests == 1 {
+				first = req.URL.String()
+				return answer(302, "", "Location", "/elsewhere"), nil
+			}
+			return answer(302, "", "Location", first), nil
+		})
+		err := call(t.Context(), newClient(t, baseURL, via))
+		assert.Equal(t, chattonic.Error{
+			Endpoint: endpoint, StatusCode: 302, Cause: chattonic.CauseRedirect, Detail: "redirected in a loop: check the base URL",
+		}, err)
+		assert.Equal(t, 2, requests)
+	}
+}
+
+// oneByOne is a body that comes in reads of a size, and breaks after some.
+type oneByOne struct {
+	io.Reader
+	size int
+	err  error
+}
+
+func (o *oneByOne) Read(p []byte) (int, error) {
+	n, err := o.Reader.Read(p[:min(o.size, len(p))])
+	if errors.Is(err, io.EOF) && o.err != nil {
+		err = o.err
+	}
+	return n, err
+}
+
+// Bodies are read in parts. Whatever their sizes, none is lost or doubled, and a
+// body that breaks is not taken for one that ends.
+func TestBodiesInParts(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{len(noOperators), 32<<10 - 1, 32 << 10, 32<<10 + 1, 96 << 10, 96<<10 + 1, 3 << 20} {
+		for _, known := range []bool{true, false} {
+			for _, broken := range []error{nil, io.ErrUnexpectedEOF} {
+				body := noOperators[:len(noOperators)-1] + strings.Repeat(" ", length-len(noOperators)) + "}"
+				via := transport(func(*http.Request) (*http.Response, error) {
+					resp := answer(200, "")
+					resp.Body = io.NopCloser(&oneByOne{strings.NewReader(body), 1000, broken})
+					if known {
+						resp.ContentLength = int64(length)
+					}
+					return resp, nil
+				})
+				_, err := newClient(t, baseURL, via, chattonic.WithMaxBody(int64(length))).Operators(t.Context(), november)
+				if broken != nil {
+					assert.Equal(t, chattonic.CauseConnection, asError(t, err).Cause, "%d bytes", length)
+					continue
+				}
+				require.NoError(t, err, "%d bytes", length)
+				_, err = newClient(t, baseURL, via, chattonic.WithMaxBody(int64(length)-1)).Operators(t.Context(), november)
+				assert.Equal(t, chattonic.CauseSize, asError(t, err).Cause, "%d bytes", length)
+			}
+		}
 	}
 }
 

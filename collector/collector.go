@@ -42,6 +42,9 @@ type Settings struct {
 	Delay time.Duration
 	// DurationUnit is what the API's durations count.
 	DurationUnit time.Duration
+	// HideOperatorNames leaves empty the labels that tell who an operator is;
+	// ids stay.
+	HideOperatorNames bool
 	// QueriesPendingThreshold is shown as it is, where it is present.
 	QueriesPendingThreshold chattonic.Number
 }
@@ -112,7 +115,7 @@ func (c *Collector) team(t *Team, ch chan<- prometheus.Metric) {
 	var calls sync.WaitGroup
 	for w, spec := range t.Windows {
 		window := spec.At(now)
-		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, window.Name), first: w == 0, unit: t.DurationUnit.Seconds()}
+		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, window.Name), first: w == 0, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
 		answers[w] = make([]answer, len(t.Collectors))
 		for k, name := range t.Collectors {
 			calls.Go(func() {

@@ -9,15 +9,15 @@ import (
 // operatorTable is the metrics of each operator.
 var operatorTable = newTable(
 	[]label[chattonic.Operator]{
-		{"operator_id", func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
+		{name: "operator_id", of: func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_info",
 		help: "What the operator is called and may do; always 1.",
 		labels: []label[chattonic.Operator]{
-			{"operator", func(o *chattonic.Operator) fmt.Stringer { return &o.DisplayName }},
-			{"profile", func(o *chattonic.Operator) fmt.Stringer { return &o.Profile }},
-			{"origins", func(o *chattonic.Operator) fmt.Stringer { return &o.OriginsName }},
+			{name: "operator", of: func(o *chattonic.Operator) fmt.Stringer { return &o.DisplayName }, personal: true},
+			{name: "profile", of: func(o *chattonic.Operator) fmt.Stringer { return &o.Profile }},
+			{name: "origins", of: func(o *chattonic.Operator) fmt.Stringer { return &o.OriginsName }, personal: true},
 		},
 	},
 	row[chattonic.Operator]{

@@ -27,7 +27,7 @@ type state struct {
 
 var outcomeTable = newTable(
 	[]label[outcome]{
-		{"collector", func(o *outcome) fmt.Stringer { return o.collector }},
+		{name: "collector", of: func(o *outcome) fmt.Stringer { return o.collector }},
 	},
 	row[outcome]{
 		name: "chattonic_scrape_collector_success", windowed: true, source: fromExporter,

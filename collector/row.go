@@ -61,6 +61,9 @@ func (c count) Float64() (v float64, present bool) { return float64(c), true }
 type label[T any] struct {
 	name string
 	of   func(*T) fmt.Stringer
+	// personal labels tell who somebody is. They are empty where a team keeps
+	// that to itself.
+	personal bool
 }
 
 // combine is how the values of several rows of an answer become one.
@@ -192,6 +195,8 @@ type scope struct {
 	first bool
 	// unit is the duration unit in seconds.
 	unit float64
+	// impersonal leaves personal labels empty.
+	impersonal bool
 }
 
 // appendTo appends the samples of items, which are one thing: a single item, or
@@ -203,7 +208,7 @@ func (t *table[T]) appendTo(samples []gauge, s *scope, items []T) []gauge {
 	item := &items[0]
 	own := make([]*dto.LabelPair, 0, 2+len(t.identity))
 	for i := range t.identity {
-		own = append(own, t.identity[i].pair(item))
+		own = append(own, t.identity[i].pair(item, s))
 	}
 	current := sorted(own, s.team)
 	windowed := sorted(own, s.team, s.window)
@@ -228,7 +233,7 @@ func (r *row[T]) appendTo(samples []gauge, s *scope, items []T, labels []*dto.La
 	if len(r.values) == 0 {
 		extra := make([]*dto.LabelPair, len(r.labels))
 		for i := range r.labels {
-			extra[i] = r.labels[i].pair(&items[0])
+			extra[i] = r.labels[i].pair(&items[0], s)
 		}
 		return append(samples, gauge{r.desc, sorted(labels, extra...), 1})
 	}
@@ -286,7 +291,12 @@ func (g *gauge) Write(m *dto.Metric) error {
 }
 
 // pair returns the label of an item.
-func (l *label[T]) pair(item *T) *dto.LabelPair { return pair(&l.name, l.of(item).String()) }
+func (l *label[T]) pair(item *T, s *scope) *dto.LabelPair {
+	if l.personal && s.impersonal {
+		return pair(&l.name, "")
+	}
+	return pair(&l.name, l.of(item).String())
+}
 
 func pair(name *string, value string) *dto.LabelPair {
 	return &dto.LabelPair{Name: name, Value: &value}

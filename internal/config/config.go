@@ -53,6 +53,9 @@ type Team struct {
 	// Collectors holds at least one name out of the package's Collectors, in
 	// that list's order.
 	Collectors []string
+	// OperatorNames says whether metrics name the operators and the origins of
+	// their queries, besides the operators' ids.
+	OperatorNames bool
 	// Thresholds holds what alerts compare the team's values with.
 	Thresholds Thresholds
 	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
@@ -181,6 +184,7 @@ func builtIn() Team {
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
 		Collectors:      append([]string(nil), Collectors...),
+		OperatorNames:   true,
 		HTTPClient:      promconfig.DefaultHTTPClientConfig,
 	}
 }

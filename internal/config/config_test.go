@@ -94,6 +94,7 @@ teams:
 		DurationUnit:    time.Second,
 		DateFormatGroup: "%Y-%m-%d %H",
 		Collectors:      []string{"operators", "dashboard"},
+		OperatorNames:   true,
 		Thresholds:      Thresholds{QueriesPending: &ten},
 		HTTPClient:      client,
 	}, team)
@@ -115,6 +116,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
 		Collectors:      []string{"operators", "dashboard"},
+		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)
 
@@ -133,6 +135,7 @@ defaults:
   delay: 5m
   ttl: {operators: 30s, dashboard: 1h30m}
   collectors: [dashboard]
+  operator_names: false
   thresholds: {queries_pending: 2.5}
   http_client: {authorization: {credentials: ` + secret + `}}
 teams:
@@ -146,6 +149,7 @@ teams:
     delay: 0s
     ttl: {operators: 0s}
     collectors: [dashboard, operators]
+    operator_names: true
     thresholds: {queries_pending: 0}
     http_client: {basic_auth: {username: me, password_file: token}, authorization: null}
   - codename: "none"
@@ -170,6 +174,7 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, 5*time.Minute, heir.Delay)
 	assert.Equal(t, TTL{Operators: 30 * time.Second, Dashboard: 90 * time.Minute}, heir.TTL)
 	assert.Equal(t, []string{"dashboard"}, heir.Collectors)
+	assert.False(t, heir.OperatorNames)
 	require.NotNil(t, heir.Thresholds.QueriesPending)
 	assert.InDelta(t, 2.5, *heir.Thresholds.QueriesPending, 0)
 	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", Credentials: secret}, heir.HTTPClient.Authorization)
@@ -184,6 +189,7 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Zero(t, other.Delay)
 	assert.Equal(t, TTL{Operators: 0, Dashboard: 90 * time.Minute}, other.TTL, "the other key of the defaults stays")
 	assert.Equal(t, []string{"operators", "dashboard"}, other.Collectors, "in the known order")
+	assert.True(t, other.OperatorNames)
 	require.NotNil(t, other.Thresholds.QueriesPending)
 	assert.Zero(t, *other.Thresholds.QueriesPending)
 	assert.Nil(t, other.HTTPClient.Authorization, "null drops the one of the defaults")
@@ -352,6 +358,7 @@ func TestSingle(t *testing.T) {
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
 		Collectors:      []string{"operators", "dashboard"},
+		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)
 

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, thresholds, http_client"
+	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, operator_names, thresholds, http_client"
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
@@ -128,6 +128,10 @@ func TestTeamErrors(t *testing.T) {
 		"unknown collector":     {acme("collectors: [operators, nps]"), `5: team "acme": collectors: unknown collector "nps": use one of operators, dashboard`},
 		"collector twice":       {acme("collectors: [operators, operators]"), `5: team "acme": collectors: "operators" comes twice: keep one of them`},
 		"no collectors":         {acme("collectors: []"), `5: team "acme": collectors: the list is empty: give one such as [operators, dashboard], or leave the key out`},
+		"names neither":         {acme("operator_names: some"), `5: team "acme": operator_names: "some" is neither: use true or false`},
+		"names a text":          {acme("operator_names: 'false'"), `5: team "acme": operator_names: "false" is neither: use true or false`},
+		"names without value":   {acme("operator_names:"), `5: team "acme": operator_names: has no value: give one or leave the key out`},
+		"names a list":          {acme("operator_names: [true]"), `5: team "acme": operator_names: needs a single value, not a list`},
 		"unknown threshold":     {acme("thresholds: {pending: 1}"), `5: team "acme": thresholds: unknown key "pending": use one of queries_pending`},
 		"negative threshold":    {acme("thresholds: {queries_pending: -1}"), `5: team "acme": thresholds.queries_pending: "-1" is not a threshold: use a number of at least 0`},
 		"infinite threshold":    {acme("thresholds: {queries_pending: inf}"), `5: team "acme": thresholds.queries_pending: "inf" is not a threshold: use a number of at least 0`},
@@ -148,6 +152,7 @@ func TestHTTPClientErrors(t *testing.T) {
 		"key of a manager":       {client("authorization:\n  credentials_ref: token"), "6" + team + `http_client.authorization: unknown key "credentials_ref": use one of type, credentials, credentials_file`},
 		"unknown key deep below": {client(oauth2 + "tls_config:\n    ca_fil: x"), "9" + team + `http_client.oauth2.tls_config: unknown key "ca_fil": use one of ca, cert, key, ca_file, cert_file, key_file, server_name, insecure_skip_verify, min_version, max_version`},
 		"unknown key in header":  {client("http_headers: {X-Team: {value: [a]}}"), "5" + team + `http_client.http_headers."X-Team": unknown key "value": use one of values, secrets, files`},
+		"short token for a key":  {client("authorization: {t0k3n: x}"), "5" + team + "http_client.authorization: unknown key of 5 bytes: use one of type, credentials, credentials_file"},
 		"token for a key":        {client("authorization: {" + longKey + "}"), "5" + team + "http_client.authorization: unknown key of 60 bytes: use one of type, credentials, credentials_file"},
 		"token for a mapping":    {client("authorization: " + secret), "5" + team + "http_client.authorization: needs keys with values, not a single value: use one of type, credentials, credentials_file"},
 		"duplicate key":          {client("authorization:\n  credentials: a\n  credentials: b"), "7" + team + `http_client.authorization: the key "credentials" is already on line 6: keep one of them`},

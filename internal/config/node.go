@@ -56,6 +56,8 @@ func inScope(scope string, err error) error {
 	return err
 }
 
+var digits = regexp.MustCompile(`\d`)
+
 // yamlLine is how the YAML library gives the line of an error.
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 
@@ -163,10 +165,10 @@ func listOf(known []string) string {
 	return "one of " + strings.Join(known, ", ")
 }
 
-// quoteKey leaves out a key that is longer than any known: where the colon is
-// forgotten or misplaced it may be a secret.
+// quoteKey leaves out a key that is longer or has more digits than any known:
+// where the colon is forgotten or misplaced it may be a secret.
 func quoteKey(key *yaml.Node) string {
-	if len(key.Value) > 40 {
+	if len(key.Value) > 40 || len(digits.FindAllString(key.Value, 2)) > 1 {
 		return fmt.Sprintf("of %d bytes", len(key.Value))
 	}
 	return strconv.Quote(key.Value)

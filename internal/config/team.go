@@ -32,6 +32,7 @@ var settings = []struct {
 	{"delay", func(value *yaml.Node, team *Team) error { return readDuration(value, &team.Delay) }},
 	{"ttl", readTTL},
 	{"collectors", readCollectors},
+	{"operator_names", readOperatorNames},
 	{"thresholds", readThresholds},
 }
 
@@ -296,6 +297,17 @@ func readCollectors(value *yaml.Node, team *Team) error {
 		wanted[element.Value] = true
 	}
 	team.Collectors = slices.DeleteFunc(slices.Clone(Collectors), func(name string) bool { return !wanted[name] })
+	return nil
+}
+
+func readOperatorNames(value *yaml.Node, team *Team) error {
+	text, err := scalar(value)
+	if err != nil {
+		return err
+	}
+	if value.Decode(&team.OperatorNames) != nil {
+		return at(value, "%q is neither: use true or false", text)
+	}
 	return nil
 }
 

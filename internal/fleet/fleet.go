@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,8 +65,17 @@ func New(o Options) *Fleet {
 }
 
 // Apply puts a configuration in force, or fails and changes nothing. A team
-// whose settings are the same goes on as it is.
+// whose settings are the same goes on as it is. Apply returns when the teams
+// that this ends have ended.
 func (f *Fleet) Apply(c *config.Config) error {
+	unused, err := f.replace(c)
+	f.end(unused)
+	return err
+}
+
+// replace puts a configuration in force, and returns members that nothing uses
+// then.
+func (f *Fleet) replace(c *config.Config) (unused []*member, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before := make(map[string]*member, len(f.current))
@@ -80,25 +90,17 @@ func (f *Fleet) Apply(c *config.Config) error {
 		}
 		m, err := f.start(t)
 		if err != nil {
-			for _, m := range fresh {
-				m.end()
-			}
-			return fmt.Errorf("team %q: %w", t.Codename, err)
+			return fresh, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
 		next, fresh = append(next, m), append(fresh, m)
 	}
 	for _, m := range next {
 		m.users++
 		f.options.Own.Watch(m.config.Codename)
-		delete(before, m.config.Codename)
 	}
 	last := f.current
 	f.current = next
-	f.release(last)
-	for codename := range before {
-		f.options.Own.Forget(codename)
-	}
-	return nil
+	return f.release(last), nil
 }
 
 // start makes what a team needs.
@@ -121,7 +123,7 @@ func (f *Fleet) start(t config.Team) (*member, error) {
 	}
 	m.team = collector.NewTeam(collector.Settings{
 		Codename: t.Codename, API: m.poller, Collectors: t.Collectors, Windows: t.Windows, Location: t.Location,
-		Delay: t.Delay, DurationUnit: t.DurationUnit, QueriesPendingThreshold: threshold,
+		Delay: t.Delay, DurationUnit: t.DurationUnit, HideOperatorNames: !t.OperatorNames, QueriesPendingThreshold: threshold,
 	})
 	return m, nil
 }
@@ -129,27 +131,52 @@ func (f *Fleet) start(t config.Team) (*member, error) {
 // NewClient returns the client of a configured team, and the HTTP client that
 // it makes its requests with, whose idle connections the caller closes.
 func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*chattonic.Client, *http.Client, error) {
+	authorization := t.HTTPClient.Authorization
+	fromFile := authorization != nil && authorization.CredentialsFile != ""
+	if fromFile {
+		t.HTTPClient.Authorization = nil
+	}
 	httpClient, err := promconfig.NewClientFromConfig(t.HTTPClient, "chattonic", promconfig.WithUserAgent(userAgent))
 	if err != nil {
 		return nil, nil, fmt.Errorf("http_client: %w", err)
+	}
+	if fromFile {
+		httpClient.Transport = promconfig.NewAuthorizationCredentialsRoundTripper(authorization.Type, tokenFile(authorization.CredentialsFile), httpClient.Transport)
 	}
 	options = append([]chattonic.Option{chattonic.WithHTTPClient(httpClient), chattonic.WithDateFormatGroup(t.DateFormatGroup)}, options...)
 	client, err := chattonic.New(t.BaseURL, t.Codename, options...)
 	return client, httpClient, err
 }
 
-func (m *member) end() {
-	m.poller.Close()
-	m.http.CloseIdleConnections()
+// end ends members that nothing uses. That waits for their calls, which others
+// are not to wait for: it is for who does not hold the lock.
+func (f *Fleet) end(unused []*member) {
+	for _, m := range unused {
+		m.poller.Close()
+		m.http.CloseIdleConnections()
+		f.forget(m.config.Codename)
+	}
 }
 
-// release gives up a use of each member.
-func (f *Fleet) release(members []*member) {
+// forget drops the counters of a team that is not in force. Its last call, which
+// may have outlived its configuration, has counted by then.
+func (f *Fleet) forget(codename string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.ContainsFunc(f.current, func(m *member) bool { return m.config.Codename == codename }) {
+		f.options.Own.Forget(codename)
+	}
+}
+
+// release gives up a use of each member, and returns those that it was the last
+// of.
+func (f *Fleet) release(members []*member) (unused []*member) {
 	for _, m := range members {
 		if m.users--; m.users == 0 {
-			m.end()
+			unused = append(unused, m)
 		}
 	}
+	return unused
 }
 
 // Teams returns the teams in force. They can be scraped until release is
@@ -175,8 +202,9 @@ func (f *Fleet) use(wanted func(*member) bool) (teams []*collector.Team, release
 	}
 	return teams, func() {
 		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.release(used)
+		unused := f.release(used)
+		f.mu.Unlock()
+		f.end(unused)
 	}
 }
 
@@ -195,7 +223,8 @@ func (f *Fleet) Codenames() []string {
 // Close ends all teams that no scrape uses; those in use end with their scrape.
 func (f *Fleet) Close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.release(f.current)
+	unused := f.release(f.current)
 	f.current = nil
+	f.mu.Unlock()
+	f.end(unused)
 }

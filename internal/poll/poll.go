@@ -105,7 +105,8 @@ type state[T any] struct {
 // flight is a call. Its answer is set before done is closed.
 type flight[T any] struct {
 	done    chan struct{}
-	waiting int // scrapes, guarded by keyed.mu
+	waiting int             // scrapes, guarded by keyed.mu
+	met     chattonic.Error // after which it asks again, guarded by keyed.mu
 	answer  T
 	err     error
 	at      time.Time
@@ -140,7 +141,7 @@ func (k *keyed[T]) get(ctx context.Context, window chattonic.Window) (T, error) 
 		return f.answer, f.err
 	default:
 		var none T
-		return none, k.leave(ctx)
+		return none, k.leave(ctx, f)
 	}
 }
 
@@ -180,6 +181,11 @@ func (k *keyed[T]) take(s *state[T]) *flight[T] {
 func (k *keyed[T]) fly(s *state[T], f *flight[T], window chattonic.Window) {
 	ctx, cancel := context.WithTimeout(k.lifetime, k.options.Timeout)
 	defer cancel()
+	ctx = chattonic.WithRetryNotice(ctx, func(met chattonic.Error) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		f.met = met
+	})
 	answer, err := k.call(ctx, window)
 
 	k.mu.Lock()
@@ -201,12 +207,17 @@ func (k *keyed[T]) call(ctx context.Context, window chattonic.Window) (T, error)
 	return k.ask(ctx, window)
 }
 
-// leave is the error of a scrape that ends before its call.
-func (k *keyed[T]) leave(ctx context.Context) error {
+// leave is the error of a scrape that ends before its call. It says what keeps
+// the call, which may end well or between two scrapes, so that nobody else will.
+func (k *keyed[T]) leave(ctx context.Context, f *flight[T]) error {
 	if ctx.Err() == context.Canceled {
 		return k.failure(chattonic.CauseCanceled, "the scrape was canceled before the answer was there")
 	}
-	return k.failure(chattonic.CauseTimeout, fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", k.options.Timeout))
+	detail := fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", k.options.Timeout)
+	if f.met.Detail != "" {
+		detail += "; so far it met: " + f.met.Detail
+	}
+	return k.failure(chattonic.CauseTimeout, detail)
 }
 
 func (k *keyed[T]) failure(cause chattonic.Cause, detail string) error {

@@ -3,6 +3,9 @@ package poll
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,6 +171,37 @@ func TestLateAnswerServesTheNextScrapeOnce(t *testing.T) {
 		_, err = scrape(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "it has been served")
 		assert.EqualValues(t, 2, api.calls.Load())
+	})
+}
+
+// busy refuses requests for a time.
+type busy struct {
+	until  time.Time
+	header http.Header
+}
+
+func (b busy) RoundTrip(*http.Request) (*http.Response, error) {
+	if time.Now().Before(b.until) {
+		return &http.Response{StatusCode: http.StatusTooManyRequests, Header: b.header, Body: http.NoBody}, nil
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"operators":[],"queryPending":7}`)), ContentLength: -1}, nil
+}
+
+func TestScrapeThatEndsFirstSaysWhatItsCallHasMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		via := busy{time.Now().Add(15 * time.Second), http.Header{"Retry-After": {"20"}}}
+		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}))
+		require.NoError(t, err)
+		p := start(client, nil)
+		defer p.Close()
+		for range 2 { // the second one joins the call
+			_, err = scrape(t, p, 5*time.Second)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer; so far it met: HTTP 429, too many calls: lengthen the scrape interval or set a ttl")
+		}
+		n, err := scrape(t, p, 11*time.Second)
+		require.NoError(t, err)
+		assert.InDelta(t, 7, n, 0)
 	})
 }
 

@@ -37,9 +37,18 @@ const (
 	patience = 3 * time.Second
 	// shutdown is how long the exporter takes to end at the most.
 	shutdown = 4500 * time.Millisecond
-	// headerTimeout and maxHeader bound what a client can hold up.
-	headerTimeout = 10 * time.Second
-	maxHeader     = 64 << 10
+	// readTimeout is how long a client may take to send a request. It does not
+	// end what a request has begun.
+	readTimeout = 10 * time.Second
+	// maxHeader is the size in bytes of a header, with the URL, beyond which it
+	// is refused with 431.
+	maxHeader = 64 << 10
+	// grace is how long a client may take to read the answer, besides the time
+	// that the API has.
+	grace = 30 * time.Second
+	// idleTimeout ends connections without requests. Prometheus itself ends
+	// them after five minutes, and so never sends on one that is just closed.
+	idleTimeout = 6 * time.Minute
 )
 
 // Options say how the exporter runs.
@@ -57,6 +66,10 @@ type Options struct {
 	TimeoutOffset time.Duration
 	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
 	TeamsOnMetrics bool
+	// MaxScrapes is how many scrapes are answered at a time; 0 means any number.
+	MaxScrapes int64
+	// NoReload leaves the reading of the configuration again to SIGHUP alone.
+	NoReload bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
 	// Simulated says that the data is not real.
@@ -79,6 +92,9 @@ type exporter struct {
 
 // start makes an exporter with its first configuration in force.
 func start(o Options) (*exporter, error) {
+	if o.TimeoutOffset < 0 {
+		return nil, errors.New("--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more")
+	}
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
 	e := &exporter{Options: o, registry: registry, own: own, fleet: fleet.New(fleet.Options{
@@ -114,6 +130,30 @@ func (e *exporter) reload() error {
 	return nil
 }
 
+// handler returns what answers requests.
+func (e *exporter) handler() (http.Handler, error) {
+	o := web.Options{
+		Fleet: e.fleet, Registry: e.registry, Logger: e.Logger,
+		ScrapeTimeout: e.RequestTimeout, TimeoutOffset: e.TimeoutOffset, MaxScrapes: e.MaxScrapes,
+		TeamsOnMetrics: e.TeamsOnMetrics, Profiling: e.Profiling, Simulated: e.Simulated,
+	}
+	if !e.NoReload {
+		o.Reload = e.reload
+	}
+	return web.New(o)
+}
+
+// server returns the server of a handler. It bounds how long and how much a
+// client can hold up, whether or not it has a password.
+func (o *Options) server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
+		// No scrape takes longer than a call to the API.
+		WriteTimeout: o.RequestTimeout + grace,
+		ErrorLog: slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
+	}
+}
+
 // Run serves until ctx ends, and then lets the scrapes in flight be answered.
 func Run(ctx context.Context, o Options) error {
 	e, err := start(o)
@@ -122,11 +162,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer e.fleet.Close()
 	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	handler, err := web.New(web.Options{
-		Fleet: e.fleet, Registry: e.registry, Logger: o.Logger, Reload: e.reload,
-		ScrapeTimeout: o.RequestTimeout, TimeoutOffset: o.TimeoutOffset,
-		TeamsOnMetrics: o.TeamsOnMetrics, Profiling: o.Profiling, Simulated: o.Simulated,
-	})
+	handler, err := e.handler()
 	if err != nil {
 		return err
 	}
@@ -135,11 +171,9 @@ func Run(ctx context.Context, o Options) error {
 	// Requests end with their client, or all at once when patience is over.
 	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
 	defer hurry()
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return requests },
-		ErrorLog:    slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
-	}
+	server := o.server(handler)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
+	closeUnasked(server)
 	// Also before it listens: unheeded, the signal would end the process.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -161,6 +195,35 @@ func Run(ctx context.Context, o Options) error {
 	}
 	<-served //nolint:errcheck // it was ended on purpose
 	return nil
+}
+
+// closeUnasked has a server that is shut down close the connections that no
+// request has come on yet, which net/http would wait for up to 5 s to ask what
+// it does not answer any more.
+func closeUnasked(server *http.Server) {
+	var mu sync.Mutex
+	unasked := make(map[net.Conn]struct{})
+	ending := false
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case state != http.StateNew:
+			delete(unasked, conn)
+		case ending:
+			conn.Close()
+		default:
+			unasked[conn] = struct{}{}
+		}
+	}
+	server.RegisterOnShutdown(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ending = true
+		for conn := range unasked {
+			conn.Close()
+		}
+	})
 }
 
 // wait returns when the exporter is to end, with an error where it cannot

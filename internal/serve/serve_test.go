@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -27,7 +28,12 @@ import (
 	"chattonic_exporter/internal/logging"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if config := os.Getenv(childConfig); config != "" {
+		os.Exit(child(config))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // buffer is a bytes.Buffer for several goroutines.
 type buffer struct {
@@ -60,8 +66,8 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
-		{Codename: "acme", Token: "secret", Operators: 3},
-		{Codename: "globex", Token: "secret", Operators: 3},
+		{Codename: "acme", Token: "secret", Documented: true},
+		{Codename: "globex", Token: "secret", Documented: true},
 	}})
 	require.NoError(t, err)
 	upstream := httptest.NewServer(api)
@@ -74,13 +80,17 @@ func newFixture(t *testing.T) *fixture {
 	f.configure("  - codename: acme\n  - codename: globex\n")
 	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
 	require.NoError(t, err)
-	addresses, webConfig, systemd := []string{"127.0.0.1:0"}, "", false
 	f.Options = Options{
 		Load: f.load, RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
-		Listen: &toolkit.FlagConfig{WebListenAddresses: &addresses, WebConfigFile: &webConfig, WebSystemdSocket: &systemd},
-		Logger: logger, Slogger: slogger,
+		Listen: loopback(), Logger: logger, Slogger: slogger,
 	}
 	return f
+}
+
+// loopback listens on a free port of the loopback interface.
+func loopback() *toolkit.FlagConfig {
+	addresses, webConfig, systemd := []string{"127.0.0.1:0"}, "", false
+	return &toolkit.FlagConfig{WebListenAddresses: &addresses, WebConfigFile: &webConfig, WebSystemdSocket: &systemd}
 }
 
 func (f *fixture) configure(teams string) { f.file.Store(&teams) }
@@ -144,6 +154,7 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 }
 
 func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
+	t.Parallel()
 	for name, delay := range map[string]time.Duration{"soon": time.Second, "out of patience": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

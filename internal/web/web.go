@@ -1,5 +1,5 @@
 // Package web answers HTTP: scrapes, probes of single teams, their discovery,
-// health and reload.
+// health and reload. Who asks is not trusted: see guard.go.
 package web
 
 import (
@@ -44,8 +44,10 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Logger is where failures go.
 	Logger log.Logger
-	// Reload reads the configuration again.
+	// Reload reads the configuration again; with nil nobody can ask for it.
 	Reload func() error
+	// MaxScrapes is how many scrapes there may be at a time; 0 means any number.
+	MaxScrapes int64
 	// ScrapeTimeout ends a scrape that does not say how long it may take.
 	ScrapeTimeout time.Duration
 	// TimeoutOffset is how long before the scrape's own timeout it is answered.
@@ -69,14 +71,16 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the landing page: %w", err)
 	}
-	mux := http.NewServeMux()
+	mux, limited := http.NewServeMux(), limit(o.MaxScrapes)
 	mux.Handle("GET /{$}", landing)
-	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, http.HandlerFunc(h.metrics)))
-	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, http.HandlerFunc(h.probe)))
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(h.metrics)))
+	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(h.probe)))
 	mux.HandleFunc("GET /sd", h.discover)
 	mux.HandleFunc("GET /-/healthy", say("healthy"))
 	mux.HandleFunc("GET /-/ready", say("ready"))
-	mux.HandleFunc("POST /-/reload", h.reload)
+	if o.Reload != nil {
+		mux.HandleFunc("POST /-/reload", h.reload)
+	}
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -84,7 +88,7 @@ func New(o Options) (http.Handler, error) {
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	return mux, nil
+	return h.guard(mux), nil
 }
 
 func (h *handler) landingPage() (http.Handler, error) {
@@ -146,7 +150,7 @@ func (h *handler) scrape(w http.ResponseWriter, r *http.Request, teams []*collec
 
 func (h *handler) show(w http.ResponseWriter, r *http.Request, from ...prometheus.Gatherer) {
 	promhttp.HandlerFor(prometheus.Gatherers(from), promhttp.HandlerOpts{
-		ErrorLog:          errorLog{h.Logger},
+		ErrorLog:          &errorLog{ctx: r.Context(), logger: h.Logger},
 		ErrorHandling:     promhttp.ContinueOnError,
 		Registry:          h.Registry,
 		EnableOpenMetrics: true,
@@ -219,10 +223,21 @@ func CheckHealth(ctx context.Context, address string) error {
 	return nil
 }
 
-// errorLog takes what promhttp has to say.
-type errorLog struct{ logger log.Logger }
+// errorLog takes what promhttp has to say of one scrape.
+type errorLog struct {
+	ctx    context.Context //nolint:containedctx // Println has none.
+	logger log.Logger
+	gone   bool // has been said
+}
 
-// Println logs an error of gathering or encoding.
-func (l errorLog) Println(v ...any) {
-	level.Error(l.logger).Log("msg", "the metrics are not whole", "err", fmt.Sprint(v...))
+// Println logs an error of gathering or encoding. When the client has gone
+// there is one for each metric that was still to be written.
+func (l *errorLog) Println(v ...any) {
+	switch {
+	case l.ctx.Err() == nil:
+		level.Error(l.logger).Log("msg", "the metrics are not whole", "err", fmt.Sprint(v...))
+	case !l.gone:
+		l.gone = true
+		level.Debug(l.logger).Log("msg", "a scrape ended before its answer was taken", "err", fmt.Sprint(v...))
+	}
 }

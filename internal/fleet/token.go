@@ -1,0 +1,51 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode"
+
+	promconfig "github.com/prometheus/common/config"
+)
+
+// tokenFile is a file whose access token is read anew for each request, so that
+// it can be replaced at any time. The library's own reader would send what it
+// finds, also nothing.
+type tokenFile string
+
+var _ promconfig.SecretReader = tokenFile("")
+
+// Fetch returns the token. Its errors name the file, say what to do, and are of
+// the type that the client passes on.
+func (f tokenFile) Fetch(context.Context) (string, error) {
+	data, err := os.ReadFile(string(f))
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return "", f.unusable(fmt.Errorf("%w: put the file there, for this user to read", err))
+	}
+	token := strings.TrimSpace(string(data))
+	switch {
+	case token == "":
+		return "", f.unusable(errors.New("the file is empty: write the access token into it"))
+	case strings.ContainsFunc(token, unicode.IsControl):
+		return "", f.unusable(errors.New("it holds a line break or another control character: keep only the token, on one line"))
+	}
+	return token, nil
+}
+
+func (f tokenFile) unusable(err error) error {
+	return &fs.PathError{Op: "reading the access token from", Path: string(f), Err: err}
+}
+
+// Description names the file.
+func (f tokenFile) Description() string { return "file " + string(f) }
+
+// Immutable says that the token may change.
+func (tokenFile) Immutable() bool { return false }

@@ -1,0 +1,245 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/logging"
+)
+
+// childConfig is the variable by which the binary of the tests is told to be an
+// exporter with the configuration of that file, and to test nothing.
+const childConfig = "CHATTONIC_EXPORTER_TEST_CHILD"
+
+// child is the exporter in a process of its own, and returns its exit code. It
+// heeds signals as the program does.
+func child(path string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	logger, slogger, err := logging.New(os.Stderr, "info", "logfmt")
+	if err != nil {
+		panic(err)
+	}
+	if err := Run(ctx, Options{
+		Load:           func() (*config.Config, error) { return config.Load(path) },
+		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true,
+		Listen: loopback(), Logger: logger, Slogger: slogger,
+	}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// process is such a child.
+type process struct {
+	url  string
+	logs *buffer
+	*exec.Cmd
+}
+
+// startProcess starts a child, which is killed at the test's end if it still
+// runs then.
+func startProcess(t *testing.T, config string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{logs: new(buffer), Cmd: exec.CommandContext(t.Context(), self)}
+	p.Stderr = p.logs
+	p.Env = append(os.Environ(), childConfig+"="+config, "GORACE=atexit_sleep_ms=0")
+	require.NoError(t, p.Start())
+	t.Cleanup(func() {
+		_ = p.Process.Kill() // or it has ended
+		_ = p.Wait()
+	})
+	require.Eventually(t, func() bool { return listening.MatchString(p.logs.String()) }, 10*time.Second, 5*time.Millisecond, p.logs)
+	p.url = "http://" + listening.FindStringSubmatch(p.logs.String())[1]
+	return p
+}
+
+// startTeams serves an API of so many teams, and returns it with the file of a
+// configuration that names them.
+func startTeams(t *testing.T, n int) (api *chattonictest.Server, config string, codenames []string) {
+	t.Helper()
+	var teams []chattonictest.Team
+	text := ""
+	for i := range n {
+		codename := fmt.Sprintf("team%02d", i)
+		codenames = append(codenames, codename)
+		teams = append(teams, chattonictest.Team{Codename: codename, Token: "secret", Documented: true})
+		text += "  - codename: " + codename + "\n"
+	}
+	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	require.NoError(t, err)
+	server := httptest.NewServer(api)
+	t.Cleanup(func() {
+		api.Close()
+		server.Close()
+	})
+	config = filepath.Join(t.TempDir(), "exporter.yml")
+	require.NoError(t, os.WriteFile(config, []byte("defaults:\n  base_url: "+server.URL+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+text), 0o600))
+	return api, config, codenames
+}
+
+// result is what became of a request.
+type result struct {
+	begin  time.Time
+	took   time.Duration
+	status int
+	body   string
+	err    error
+}
+
+// ask makes a request, in whichever goroutine.
+func ask(client *http.Client, req *http.Request) (r result) {
+	r.begin = time.Now()
+	defer func() { r.took = time.Since(r.begin) }()
+	resp, err := client.Do(req)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	r.status, r.body, r.err = resp.StatusCode, string(body), err
+	return r
+}
+
+func request(t *testing.T, method, url string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	require.NoError(t, err)
+	return req
+}
+
+// TestTermUnderLoad ends a process while some scrapes wait for the API, one
+// for each team so that the API can tell that they are in flight, and others go
+// on and on.
+func TestTermUnderLoad(t *testing.T) {
+	t.Parallel()
+	api, config, codenames := startTeams(t, 20)
+	p := startProcess(t, config)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
+	t.Cleanup(client.CloseIdleConnections)
+
+	stop := make(chan struct{})
+	var further sync.WaitGroup
+	results := make(chan result, 100_000)
+	first := request(t, http.MethodGet, p.url+"/probe?target="+codenames[0])
+	for range 20 {
+		further.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r := ask(client, first)
+				results <- r
+				if r.err != nil {
+					return
+				}
+			}
+		})
+	}
+	waiting := codenames[1:]
+	for _, codename := range waiting {
+		require.NoError(t, api.SetFault(codename, "", chattonictest.Fault{Delay: time.Second}))
+	}
+	answers := make(chan result, len(waiting))
+	for _, codename := range waiting {
+		req := request(t, http.MethodGet, p.url+"/probe?target="+codename)
+		go func() { answers <- ask(client, req) }()
+	}
+	require.Eventually(t, func() bool {
+		for _, codename := range waiting {
+			if api.Calls(codename, chattonic.EndpointOperators) == 0 {
+				return false
+			}
+		}
+		return len(results) > 20
+	}, 5*time.Second, time.Millisecond)
+
+	signalled := time.Now()
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.Wait(), "it exits with 0: %s", p.logs)
+	took := time.Since(signalled)
+	assert.Less(t, took, 5*time.Second)
+	close(stop)
+	further.Wait()
+	close(results)
+
+	for range waiting {
+		r := <-answers
+		require.NoError(t, r.err)
+		assert.Equal(t, http.StatusOK, r.status)
+		assert.Contains(t, r.body, "} 1\n# HELP chattonic_window_end", "up, as the API did answer")
+	}
+	answered := 0
+	for r := range results {
+		if r.err == nil {
+			answered++
+			assert.Equal(t, http.StatusOK, r.status)
+			continue
+		}
+		// It had not reached the exporter: nothing of an answer had come.
+		assert.Zero(t, r.status, r.err)
+		assert.Greater(t, r.begin, signalled.Add(-time.Second), r.err)
+	}
+	t.Logf("%d scrapes in flight and %d others answered, end after %s", len(waiting), answered, took.Round(time.Millisecond))
+}
+
+func TestKillAndStart(t *testing.T) {
+	t.Parallel()
+	api, config, codenames := startTeams(t, 20)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for round := range 3 {
+		p := startProcess(t, config)
+		r := ask(client, request(t, http.MethodGet, p.url+"/metrics"))
+		require.NoError(t, r.err)
+		require.Equal(t, http.StatusOK, r.status)
+		for _, codename := range codenames {
+			assert.Contains(t, r.body, `chattonic_up{team="`+codename+`"} 1`)
+			assert.Contains(t, r.body, `chattonic_dashboard_new_users{team="`+codename+`",window="24h"} 1211`)
+			assert.Contains(t, r.body, `chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="`+codename+`"} 1`)
+			assert.Equal(t, 2*round+1, api.Calls(codename, chattonic.EndpointOperators))
+		}
+		assert.NotContains(t, p.logs.String(), "level=warn")
+		assert.NotContains(t, p.logs.String(), "level=error")
+
+		// Killed in the midst of scrapes.
+		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, chattonictest.Fault{Delay: time.Hour}))
+		cut := make(chan result, 1)
+		req := request(t, http.MethodGet, p.url+"/metrics")
+		go func() { cut <- ask(client, req) }()
+		require.Eventually(t, func() bool {
+			for _, codename := range codenames {
+				if api.Calls(codename, chattonic.EndpointOperators) != 2*round+2 {
+					return false
+				}
+			}
+			return true
+		}, 5*time.Second, time.Millisecond)
+		require.NoError(t, p.Process.Kill())
+		require.Error(t, p.Wait())
+		require.Error(t, (<-cut).err)
+		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, chattonictest.Fault{}))
+	}
+}

@@ -1,0 +1,126 @@
+package serve
+
+import (
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/internal/config"
+)
+
+// TestReloadStorm reloads from many sides at once, while the configuration
+// changes between good ones and one that cannot be read.
+func TestReloadStorm(t *testing.T) {
+	heeded := make(chan os.Signal, 1)
+	signal.Notify(heeded, syscall.SIGHUP) // one that comes when the exporter has ended
+	defer signal.Stop(heeded)
+	f := newFixture(t)
+	url, end := f.run(t)
+	const (
+		one, both = "  - codename: acme\n", "  - codename: acme\n  - codename: globex\n"
+		changed   = "  - {codename: acme, windows: [1h, 24h]}\n  - {codename: globex, delay: 1m}\n"
+		broken    = "  - codenam: acme\n"
+	)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	background := func(every time.Duration, do func(i int)) {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(every):
+					do(i)
+				}
+			}
+		})
+	}
+	background(time.Millisecond, func(i int) { f.configure([]string{one, both, changed, broken}[i%4]) })
+	background(time.Millisecond, func(int) { assert.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGHUP)) })
+	scrape, reload := request(t, http.MethodGet, url+"/metrics"), request(t, http.MethodPost, url+"/-/reload")
+	scrapes := make(chan result, 100_000)
+	for range 4 {
+		background(0, func(int) { scrapes <- ask(http.DefaultClient, scrape) })
+	}
+	var clients sync.WaitGroup
+	answers := make(chan result, 20*8)
+	for range 20 {
+		clients.Go(func() {
+			for range 8 {
+				answers <- ask(http.DefaultClient, reload)
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	all.Wait()
+	close(answers)
+	close(scrapes)
+	for r := range scrapes {
+		require.NoError(t, r.err)
+		assert.Equal(t, http.StatusOK, r.status)
+		assert.True(t, up(r.body, "acme"), "it is in all configurations")
+	}
+	counted := map[int]int{}
+	for r := range answers {
+		require.NoError(t, r.err)
+		counted[r.status]++
+		if r.status == http.StatusOK {
+			assert.Equal(t, "reloaded\n", r.body)
+			continue
+		}
+		assert.Equal(t, http.StatusInternalServerError, r.status)
+		assert.Contains(t, r.body, "the configuration in force stays: exporter.yml:5: ")
+	}
+	assert.Positive(t, counted[http.StatusOK], "good configurations were among them")
+	assert.Positive(t, counted[http.StatusInternalServerError], "and bad ones")
+
+	f.configure(one)
+	r := ask(http.DefaultClient, reload)
+	require.NoError(t, r.err)
+	require.Equal(t, http.StatusOK, r.status)
+	body := get(t, url+"/metrics")
+	assert.Contains(t, body, "chattonic_exporter_config_last_reload_successful 1")
+	assert.NotContains(t, body, `team="globex"`, "nothing is left of a team that is gone")
+	http.DefaultClient.CloseIdleConnections()
+	require.NoError(t, end())
+	assert.Positive(t, strings.Count(f.logs.String(), `msg="the configuration was reloaded"`))
+}
+
+// TestReloadsDoNotOvertakeEachOther has a reload take long after it has read the
+// configuration, and another come then.
+func TestReloadsDoNotOvertakeEachOther(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.configure("  - codename: acme\n")
+	slow, read := new(atomic.Bool), make(chan struct{})
+	f.Load = func() (*config.Config, error) {
+		c, err := f.load()
+		if slow.CompareAndSwap(true, false) {
+			close(read)
+			time.Sleep(300 * time.Millisecond)
+		}
+		return c, err
+	}
+	url, _ := f.run(t)
+	slow.Store(true)
+	reload, again := request(t, http.MethodPost, url+"/-/reload"), request(t, http.MethodPost, url+"/-/reload")
+	former := make(chan result, 1)
+	go func() { former <- ask(http.DefaultClient, reload) }()
+	<-read
+	f.configure("  - codename: globex\n")
+	assert.Equal(t, "reloaded\n", ask(http.DefaultClient, again).body)
+	assert.Equal(t, "reloaded\n", (<-former).body)
+	body := get(t, url+"/sd")
+	assert.Contains(t, body, "globex", "the last one read is in force")
+	assert.NotContains(t, body, "acme")
+}
