@@ -37,9 +37,9 @@ const (
 	patience = 3 * time.Second
 	// shutdown is how long the exporter takes to end at the most.
 	shutdown = 4500 * time.Millisecond
-	// readTimeout is how long a client may take to send a request. It does not
-	// end what a request has begun.
-	readTimeout = 10 * time.Second
+	// headerTimeout is how long a client may take to send a request, with a body
+	// that nobody wants. It does not end what a request has begun.
+	headerTimeout = 10 * time.Second
 	// maxHeader is the size in bytes of a header, with the URL, beyond which it
 	// is refused with 431.
 	maxHeader = 64 << 10
@@ -147,10 +147,10 @@ func (e *exporter) handler() (http.Handler, error) {
 // client can hold up, whether or not it has a password.
 func (o *Options) server(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
 		// No scrape takes longer than a call to the API.
 		WriteTimeout: o.RequestTimeout + grace,
-		ErrorLog: slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
+		ErrorLog:     slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
 	}
 }
 
