@@ -37,8 +37,8 @@ const (
 	patience = 3 * time.Second
 	// shutdown is how long the exporter takes to end at the most.
 	shutdown = 4500 * time.Millisecond
-	// headerTimeout is how long a client may take to send a request, with a body
-	// that nobody wants. It does not end what a request has begun.
+	// headerTimeout is how long a client may take to send a request, which has
+	// no body that anybody reads. It does not end what a request has begun.
 	headerTimeout = 10 * time.Second
 	// maxHeader is the size in bytes of a header, with the URL, beyond which it
 	// is refused with 431.
