@@ -40,9 +40,9 @@ const (
 	maxCell = 16 << 20
 	// quickTimeout and slowTimeout are the scrape timeouts in seconds of cells
 	// that need no deadline and of those that may come to it.
-	quickTimeout, slowTimeout = 10, 3
+	quickTimeout, slowTimeout = 10, 4
 	// stagger keeps slow cells from all coming to their deadline at once.
-	stagger = 20 * time.Millisecond
+	stagger = 30 * time.Millisecond
 )
 
 // fault is what can go wrong, and what is right then.
@@ -158,7 +158,7 @@ func newBench(c *cell) (*bench, error) {
 	}
 	b.handler, err = New(Options{
 		Fleet: f, Registry: prometheus.NewRegistry(), Logger: kitlog.NewLogfmtLogger(kitlog.NewSyncWriter(&b.logs)),
-		ScrapeTimeout: time.Hour, TimeoutOffset: time.Second, TeamsOnMetrics: true, Now: now,
+		ScrapeTimeout: time.Hour, TimeoutOffset: 2 * time.Second, TeamsOnMetrics: true, Now: now,
 	})
 	return b, err
 }
@@ -225,7 +225,7 @@ func (c cell) runOn(b *bench, undisturbed samples) *verdict {
 		}
 	}
 	timeout := quickTimeout
-	if c.fault.slow {
+	if c.fault.slow && c.fault.cause != "" {
 		timeout = slowTimeout
 	}
 	begin := time.Now()
@@ -392,9 +392,10 @@ func runApart(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 // it recovers.
 func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdict) {
 	t.Helper()
-	// Each endpoint of each team may have a connection, with two goroutines of
-	// the exporter and one of the API, which has another for all.
-	goroutines := runtime.NumGoroutine() + 2*3*len(faultTeams) + 1
+	// Each endpoint of each team may have two connections, as one may be there
+	// again before another that was begun in its place. A connection has two
+	// goroutines of the exporter and one of the API, which has another for all.
+	goroutines := runtime.NumGoroutine() + 2*2*3*len(faultTeams) + 1
 	others, most := goleak.IgnoreCurrent(), uint64(0)
 	b, err := newBench(nil)
 	require.NoError(t, err)
