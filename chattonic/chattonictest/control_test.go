@@ -91,7 +91,7 @@ func TestControlRefusals(t *testing.T) {
 	t.Parallel()
 	_, _, call := controlled(t)
 	for target, valid := range map[string]string{
-		"/scenario?team=acme&name=chaos":     "normal, backlog",
+		"/scenario?team=acme&name=chaos":     "normal, backlog, quiet",
 		"/scenario?team=nobody&name=normal":  "acme",
 		"/fault?team=acme&name=chaos":        "none, 500, 429, hang",
 		"/fault?team=nobody&name=500":        "acme",

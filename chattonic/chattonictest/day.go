@@ -122,8 +122,9 @@ type simulation struct {
 	demand *demand
 	start  int64
 	length int32
-	// backlogs holds when nobody works, in seconds since 1970.
-	backlogs []period
+	// backlogs holds when nobody works, and quiets when the bot serves all users,
+	// in seconds since 1970.
+	backlogs, quiets []period
 
 	now      int32
 	wake     int32
@@ -192,7 +193,7 @@ func (s *simulation) nextWake() int32 {
 			wake = min(wake, at)
 		}
 	}
-	for _, p := range s.backlogs {
+	for _, p := range slices.Concat(s.backlogs, s.quiets) {
 		if at := int32(p.from - s.start); at > s.now {
 			wake = min(wake, at)
 		}
@@ -239,6 +240,10 @@ func heads(length int32) []int32 {
 
 func (s *simulation) isDown(second int32) bool {
 	return inAny(s.backlogs, s.start+int64(second))
+}
+
+func (s *simulation) isQuiet() bool {
+	return inAny(s.quiets, s.start+int64(s.now))
 }
 
 func (s *simulation) schedule(second int32, e staffEvent) {
@@ -424,11 +429,11 @@ func (s *simulation) pick() (operator int32, ok bool) {
 }
 
 func (s *simulation) arrive(count int64) {
-	staffed := s.down || s.ready > 0
+	taken := !s.isQuiet() && (s.down || s.ready > 0)
 	for range count {
 		id, is := s.demand.query(int64(s.team.arrivals))
 		s.team.arrivals++
-		if is && staffed {
+		if is && taken {
 			s.enqueue(id)
 		}
 	}
@@ -446,7 +451,10 @@ func (s *simulation) enqueue(id uint64) {
 
 // patience returns for how many seconds a user waits.
 func (s *simulation) patience() int32 {
-	if s.down || s.draining {
+	switch {
+	case s.isQuiet():
+		return 0
+	case s.down || s.draining:
 		return backlogPatience
 	}
 	return patience

@@ -132,10 +132,10 @@ func (l *eventLog) scenarioAt(second int64) Scenario {
 	return ScenarioNormal
 }
 
-// backlogs returns when the scenario was a backlog, within [from, to).
-func (l *eventLog) backlogs(from, to int64) (periods []period) {
+// periods returns when a scenario was in force, within [from, to).
+func (l *eventLog) periods(s Scenario, from, to int64) (periods []period) {
 	for i, c := range l.changes {
-		if c.scenario != ScenarioBacklog {
+		if c.scenario != s {
 			continue
 		}
 		p := period{max(from, c.at), to}
@@ -163,7 +163,7 @@ func (l *eventLog) totals(number int) messageSums {
 func (l *eventLog) extras(at int64) (count int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.backlogs(0, (at+999)/1000) {
+	for _, p := range l.periods(ScenarioBacklog, 0, (at+999)/1000) {
 		count += (p.to+extraEvery-1)/extraEvery - (p.from+extraEvery-1)/extraEvery
 	}
 	return count
@@ -211,10 +211,13 @@ func (l *eventLog) generate(number int, detailed bool) *day {
 	d.length = int32(end - d.start)
 
 	var carry []query
-	if number > 0 && len(l.backlogs(l.model.dayStart(number-1), d.start)) > 0 {
+	if number > 0 && len(l.periods(ScenarioBacklog, l.model.dayStart(number-1), d.start)) > 0 {
 		carry = l.dayLocked(number-1, false).carry
 	}
-	s := simulation{model: l.model, demand: &d.demand, start: d.start, length: d.length, backlogs: l.backlogs(d.start, end)}
+	s := simulation{
+		model: l.model, demand: &d.demand, start: d.start, length: d.length,
+		backlogs: l.periods(ScenarioBacklog, d.start, end), quiets: l.periods(ScenarioQuiet, d.start, end),
+	}
 	d.carry = s.run(carry)
 	history := newOperatorHistory(l.model.operators, s.log)
 	d.last = s.team
@@ -241,7 +244,7 @@ func (l *eventLog) loginsBefore(number int) []int64 {
 	for back := number - 1; back >= max(0, number-14) && missing > 0; back-- {
 		start := l.model.dayStart(back)
 		var seconds func(operator int32) int32
-		if len(l.backlogs(l.model.dayStart(max(0, back-1)), l.model.dayStart(back+1))) > 0 {
+		if len(l.periods(ScenarioBacklog, l.model.dayStart(max(0, back-1)), l.model.dayStart(back+1))) > 0 {
 			came := l.dayLocked(back, false).logins
 			seconds = func(operator int32) int32 { return came[operator] }
 		} else {

@@ -16,6 +16,9 @@ const (
 	// every three seconds, at any hour; none is assigned. Back to normal, all
 	// return within a minute and the queue drains over some minutes.
 	ScenarioBacklog Scenario = "backlog"
+	// ScenarioQuiet has the bot serve all users: no query arrives, and those that
+	// wait are given up at once. Operators work as ever.
+	ScenarioQuiet Scenario = "quiet"
 )
 
 // scenarios is the table of them, with what they are, in a few words.
@@ -25,6 +28,7 @@ var scenarios = []struct {
 }{
 	{ScenarioNormal, "an ordinary day"},
 	{ScenarioBacklog, "nobody works, and queries pile up"},
+	{ScenarioQuiet, "the bot serves everybody, and no query waits"},
 }
 
 // Scenarios returns the names of all scenarios.

@@ -62,6 +62,59 @@ func TestABacklogGrowsAndDrains(t *testing.T) {
 	}
 }
 
+func TestNothingWaitsInAQuietTeam(t *testing.T) {
+	t.Parallel()
+	for name, now := range map[string]time.Time{
+		"noon":  noon.Add(123 * time.Millisecond),
+		"night": noon.Add(14 * time.Hour),
+		// The simulated day ends at 07:00 UTC.
+		"at the end of the day": noon.Add(16*time.Hour - 5*time.Minute),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, zones[0], now, chattonictest.Team{Seed: 1, Operators: 10})
+			require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+			w.advance(10 * time.Minute)
+			require.GreaterOrEqual(t, number(t, w.operators(now, w.Now()).QueryPending), 190.0)
+			before, quiet := w.row(now, w.Now()), w.Now()
+
+			require.NoError(t, w.SetScenario("acme", chattonictest.ScenarioQuiet))
+			assert.Equal(t, before, w.row(now, quiet), "what was stays as it was")
+			for range 10 {
+				w.advance(time.Minute)
+				assert.Zero(t, number(t, w.operators(now, w.Now()).QueryPending))
+				assert.NotZero(t, online(w.operators(now, w.Now()).Operators))
+			}
+			row := w.row(quiet.Add(time.Second), w.Now())
+			assert.NotZero(t, number(t, row.MessagesReceived), "users come")
+			assert.Zero(t, number(t, row.Resolved)+number(t, row.Failed)+number(t, row.Progress), "and have no queries")
+
+			require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+			back := w.Now()
+			w.advance(2 * time.Hour)
+			assert.NotZero(t, number(t, w.row(back, w.Now()).Resolved))
+		})
+	}
+}
+
+func TestAQueueIsGoneAtOnceInAQuietTeam(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "UTC", noon, chattonictest.Team{Seed: 1, Operators: 10})
+	queues := 0
+	for range 120 {
+		w.advance(time.Minute)
+		if number(t, w.operators(noon, w.Now()).QueryPending) == 0 {
+			continue
+		}
+		queues++
+		require.NoError(t, w.SetScenario("", chattonictest.ScenarioQuiet))
+		w.advance(time.Second)
+		require.Zero(t, number(t, w.operators(noon, w.Now()).QueryPending))
+		require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+	}
+	assert.NotZero(t, queues)
+}
+
 func TestABacklogIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 2})
@@ -99,12 +152,12 @@ func TestABacklogInAnotherTeamChangesNothing(t *testing.T) {
 func TestUnknownNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
-	require.ErrorContains(t, w.SetScenario("", "chaos"), "use one of normal, backlog")
+	require.ErrorContains(t, w.SetScenario("", "chaos"), "use one of normal, backlog, quiet")
 	require.ErrorContains(t, w.SetScenario("nobody", chattonictest.ScenarioNormal), "use one of acme")
 	require.ErrorContains(t, w.SetFault("nobody", "", chattonictest.Fault{}), "use one of acme")
 	require.ErrorContains(t, w.SetFault("", "users", chattonictest.Fault{}), "use one of operators, dashboard, nps_export")
 	_, err := chattonictest.NamedFault("earthquake")
 	require.ErrorContains(t, err, "none, 500, 429")
-	assert.Equal(t, []chattonictest.Scenario{"normal", "backlog"}, chattonictest.Scenarios())
+	assert.Equal(t, []chattonictest.Scenario{"normal", "backlog", "quiet"}, chattonictest.Scenarios())
 	assert.Zero(t, w.Calls("nobody", chattonic.EndpointNPS))
 }

@@ -61,7 +61,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	for _, scenario := range chattonictest.Scenarios() {
 		scenarios = append(scenarios, string(scenario))
 	}
-	cmd.Flag("scenario", "What goes on at first: "+strings.Join(scenarios, " or ")+".").Default(scenarios[0]).EnumVar(&o.Scenario, scenarios...)
+	cmd.Flag("scenario", "What goes on at first: "+strings.Join(scenarios, ", ")+".").Default(scenarios[0]).EnumVar(&o.Scenario, scenarios...)
 	cmd.Flag("buckets", "Answer with a dashboard row for each bucket of dateFormatGroup.").BoolVar(&o.Buckets)
 	cmd.Flag("documented", "Answer with the documented answers only.").BoolVar(&o.Documented)
 }

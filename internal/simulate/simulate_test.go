@@ -265,12 +265,12 @@ func TestErrors(t *testing.T) {
 		})
 	}
 	_, err := parse(t, "--scenario=calm")
-	require.EqualError(t, err, "enum value must be one of normal,backlog, got 'calm'")
+	require.EqualError(t, err, "enum value must be one of normal,backlog,quiet, got 'calm'")
 
 	o, err := parse(t)
 	require.NoError(t, err)
 	o.Scenario = "calm"
-	require.EqualError(t, Run(t.Context(), o), `unknown scenario "calm": use one of normal, backlog`)
+	require.EqualError(t, Run(t.Context(), o), `unknown scenario "calm": use one of normal, backlog, quiet`)
 }
 
 func TestAddressInUse(t *testing.T) {
