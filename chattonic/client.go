@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -185,7 +186,7 @@ func CheckCodename(codename string) error {
 
 // get makes a call: a GET, again where that can help before the deadline of
 // ctx, and decodes the answer.
-func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]string, decode func([]byte) error) error {
+func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]string, decode func(reply) error) error {
 	query = append(query, [2]string{"startDate", formatDate(window.Start)}, [2]string{"endDate", formatDate(window.End)})
 	target := *c.base.JoinPath(endpointPaths[e])
 	target.RawQuery = encodeQuery(query)
@@ -197,14 +198,16 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	}
 	notice, noticed := ctx.Value(retryNotice{}).(func(Error))
 	var failure *Error
+	buffer, _ := bodies[e].Get().(*[]byte)
+	defer bodies[e].Put(buffer)
 	retry := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		start := time.Now()
-		body, status, pause, err := c.try(ctx, e, target.String())
+		answer, status, pause, err := c.try(ctx, e, target.String(), buffer)
 		c.observe(Attempt{Endpoint: e, Retry: retry, StatusCode: status, Duration: time.Since(start)})
 		retry++
 		if err == nil {
-			if err := decode(body); err != nil {
+			if err := decode(answer); err != nil {
 				failure = new(answerError(e, status, err))
 				return struct{}{}, backoff.Permanent(failure)
 			}
@@ -237,11 +240,18 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	return *failure
 }
 
-// try makes one request. The pause is what Retry-After asks for, or negative.
-func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byte, status int, pause time.Duration, failure *Error) {
+// bodies are buffers of the answers of each endpoint, which differ much in size.
+// When an answer has been decoded nothing refers to its buffer.
+var bodies = map[Endpoint]*sync.Pool{EndpointOperators: buffers(), EndpointDashboard: buffers(), EndpointNPS: buffers()}
+
+func buffers() *sync.Pool { return &sync.Pool{New: func() any { return new([]byte) }} }
+
+// try makes one request. The body is in the buffer, which grows where it must.
+// The pause is what Retry-After asks for, or negative.
+func (c *Client) try(ctx context.Context, e Endpoint, target string, buffer *[]byte) (answer reply, status int, pause time.Duration, failure *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, once(e))
 	if err != nil {
-		return nil, 0, -1, new(transportError(ctx, e, 0, err))
+		return answer, 0, -1, new(transportError(ctx, e, 0, err))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
@@ -253,13 +263,16 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byt
 		if resp != nil { // a redirect that was refused, whose body is closed
 			status = resp.StatusCode
 		}
-		return nil, status, -1, new(transportError(ctx, e, status, err))
+		return answer, status, -1, new(transportError(ctx, e, status, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return nil, resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
+		return answer, resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
 	}
-	body, err = readBody(resp, c.maxBody)
+	if answer.sent = req.Header; resp.Request != nil {
+		answer.sent = resp.Request.Header // with what transports have added
+	}
+	answer.body, err = readBody(resp, c.maxBody, buffer)
 	switch {
 	case errors.Is(err, errTooLarge):
 		failure = &Error{
@@ -269,7 +282,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string) (body []byt
 	case err != nil:
 		failure = new(transportError(ctx, e, resp.StatusCode, err))
 	}
-	return body, resp.StatusCode, -1, failure
+	return answer, resp.StatusCode, -1, failure
 }
 
 // once returns the body of a request to the endpoint, which is always empty.
@@ -285,35 +298,56 @@ func once(e Endpoint) io.Reader {
 
 var errTooLarge = errors.New("too large")
 
-// readBody reads a body of up to limit bytes. One without a known length comes
-// in parts, so that what turns out to be too large takes no more than the limit:
-// a buffer that grows would take three times as much.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
+// readBody reads a body of up to limit bytes, into the buffer if that is large
+// enough. One without a known length comes in parts otherwise, so that what turns
+// out to be too large takes no more than the limit: a buffer that grows would
+// take three times as much.
+func readBody(resp *http.Response, limit int64, buffer *[]byte) ([]byte, error) {
 	if resp.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	size := min(int64(firstPart), limit+1)
+	size := min(max(int64(cap(*buffer)), firstPart), limit+1)
 	if resp.ContentLength >= 0 {
 		size = resp.ContentLength + 1 // with room to see that it ends there
 	}
+	if int64(cap(*buffer)) < size {
+		*buffer = make([]byte, size)
+	}
+	part := (*buffer)[:size]
 	var parts [][]byte
 	for total := int64(0); ; {
-		part := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-		n, err := part.ReadFrom(io.LimitReader(resp.Body, size))
-		total += n
-		parts = append(parts, part.Bytes())
+		n, ended, err := fill(part, resp.Body)
+		total += int64(n)
+		parts = append(parts, part[:n])
 		switch {
 		case err != nil:
 			return nil, err
 		case total > limit:
 			return nil, errTooLarge
-		case n < size && len(parts) == 1:
+		case ended && len(parts) > 1:
+			*buffer = bytes.Join(parts, nil)
+			return *buffer, nil
+		case ended:
 			return parts[0], nil
-		case n < size:
-			return bytes.Join(parts, nil), nil
 		}
-		size = min(2*size, maxPart, limit+1-total)
+		part = make([]byte, min(2*int64(len(part)), maxPart, limit+1-total))
 	}
+}
+
+// fill reads until the part is full or the body has ended, which io.ReadFull
+// does not tell from a body that breaks off.
+func fill(part []byte, body io.Reader) (n int, ended bool, err error) {
+	for n < len(part) {
+		m, err := body.Read(part[n:])
+		n += m
+		if err == io.EOF {
+			return n, true, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date. Without a

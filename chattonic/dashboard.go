@@ -12,6 +12,8 @@ type Dashboard struct {
 	Window Window
 	// ReceivedAt is when the answer had been read.
 	ReceivedAt time.Time
+	// Contract is how the answer departs from the documented one.
+	Contract Contract
 	// Rows holds one row for each bucket of the date format, in the order in
 	// which they came. The documented answer has a single one.
 	Rows []DashboardRow
@@ -64,18 +66,18 @@ type DashboardRow struct {
 	CSAT Number `json:"csat"`
 }
 
-var dashboardFields = fieldsOf[DashboardRow]()
+var rowShape = newShape[DashboardRow]("", documented{})
 
 // Dashboard asks for the team's dashboard over the window.
 func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, error) {
 	answer := &Dashboard{Window: window}
 	query := [][2]string{{"dateFormatGroup", c.dateFormatGroup}, {"queryName", "dashboard"}}
-	err := c.get(ctx, EndpointDashboard, window, query, func(body []byte) error {
-		if refused(body) {
+	err := c.get(ctx, EndpointDashboard, window, query, func(r reply) (err error) {
+		if refused(r.body) {
 			return errStatusFalse
 		}
-		err := decode(body, func(r *reader) (err error) {
-			answer.Rows, err = list[DashboardRow](r, dashboardFields)
+		answer.Contract, err = decode(r, func(r *reader) (err error) {
+			answer.Rows, err = list(r, newObject[DashboardRow](rowShape))
 			return err
 		})
 		if err == nil && len(answer.Rows) == 0 {

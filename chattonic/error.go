@@ -189,11 +189,11 @@ type refusal struct {
 	Status *bool `json:"status"`
 }
 
-var refusalFields = fieldsOf[refusal]()
+var refusalShape = newShape[refusal]("", documented{})
 
 // refused says whether a body is an object with "status": false.
 func refused(body []byte) bool {
-	var answer refusal
-	err := decode(body, func(r *reader) error { return object(r, refusalFields, &answer) })
-	return err == nil && answer.Status != nil && !*answer.Status
+	o := newObject[refusal](refusalShape)
+	_, err := decode(reply{body: body}, o.read)
+	return err == nil && o.item.Status != nil && !*o.item.Status
 }

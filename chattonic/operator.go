@@ -12,6 +12,8 @@ type Operators struct {
 	Window Window `json:"-"`
 	// ReceivedAt is when the answer had been read.
 	ReceivedAt time.Time `json:"-"`
+	// Contract is how the answer departs from the documented one.
+	Contract Contract `json:"-"`
 
 	// Status is the API's own word on its success. An answer with false is an
 	// error.
@@ -63,21 +65,30 @@ type Operator struct {
 	NumberOfResponsesNPS Number `json:"numberOfResponsesNps"`
 }
 
-var operatorFields, operatorsFields = fieldsOf[Operator](), fieldsOf[Operators]()
+var (
+	operatorsShape = newShape[Operators]("", documented{})
+	operatorShape  = newShape[Operator]("operators.", documented{
+		optional: []string{"status"}, // which one of the documented operators has not
+		unused:   []unused{{name: "name", members: []unused{{name: "givenName"}, {name: "familyName"}}}, {name: "origins"}},
+	})
+)
 
 // Operators asks for the team's operators over the window.
 func (c *Client) Operators(ctx context.Context, window Window) (*Operators, error) {
-	answer := &Operators{Window: window}
-	err := c.get(ctx, EndpointOperators, window, nil, func(body []byte) error {
-		if err := decode(body, func(r *reader) error { return object(r, operatorsFields, answer) }); err != nil {
+	var answer *Operators
+	err := c.get(ctx, EndpointOperators, window, nil, func(r reply) error {
+		o := newObject[Operators](operatorsShape)
+		contract, err := decode(r, o.read)
+		if err != nil {
 			return err
 		}
+		answer, o.item.Contract = &o.item, contract
 		return answer.check()
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer.ReceivedAt = c.now()
+	answer.Window, answer.ReceivedAt = window, c.now()
 	return answer, nil
 }
 

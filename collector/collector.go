@@ -36,6 +36,9 @@ type Settings struct {
 	// Windows are the windows to ask for. What has no label window comes from
 	// the first.
 	Windows []chattonic.WindowSpec
+	// WindowedOnly leaves out what has no label window, where the team's first
+	// window is not among those asked for.
+	WindowedOnly bool
 	// Location is the time zone of calendar windows.
 	Location *time.Location
 	// Delay ends the windows that long before now.
@@ -47,6 +50,8 @@ type Settings struct {
 	HideOperatorNames bool
 	// QueriesPendingThreshold is shown as it is, where it is present.
 	QueriesPendingThreshold chattonic.Number
+	// BusinessHours are the team's; nil where it has none.
+	BusinessHours *BusinessHours
 }
 
 // Team is a team to collect from. It outlives the Collectors of single scrapes,
@@ -57,13 +62,14 @@ type Team struct {
 	mu          sync.Mutex
 	lastSuccess map[sourceKey]chattonic.Timestamp
 	warned      bool
+	told        map[string]string // what was wrong with an endpoint's answer
 }
 
 type sourceKey struct{ collector, window string }
 
 // NewTeam returns a Team that has not been scraped yet.
 func NewTeam(s Settings) *Team {
-	return &Team{Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp)}
+	return &Team{Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp), told: make(map[string]string)}
 }
 
 // Collector collects from some teams for one scrape.
@@ -92,60 +98,75 @@ func (*Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect asks every team's endpoints for all windows at the same time and
-// sends what they answer. It returns when the last has answered or failed,
-// which is soon after the end of the Collector's context at the latest.
+// Collect asks, and sends all samples.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	for _, p := range c.Ask() {
+		p.collect(ch)
+	}
+}
+
+// Answers are what the teams of a scrape had to say, and what became of asking
+// them.
+type Answers []interface {
+	collect(ch chan<- prometheus.Metric)
+}
+
+// Ask asks every team's endpoints for all windows at the same time. It returns
+// when the last has answered or failed, which is soon after the end of the
+// Collector's context at the latest.
+func (c *Collector) Ask() Answers {
+	each := make([]Answers, len(c.teams))
 	var teams sync.WaitGroup
-	for _, t := range c.teams {
-		teams.Go(func() { c.team(t, ch) })
+	for i, t := range c.teams {
+		teams.Go(func() { each[i] = c.team(t) })
 	}
 	teams.Wait()
+	return slices.Concat(each...)
 }
 
 // answer is what one source had for one window.
 type answer struct {
 	outcome
-	samples []gauge
+	parts Answers
 }
 
-func (c *Collector) team(t *Team, ch chan<- prometheus.Metric) {
-	now := c.now().Add(-t.Delay).In(t.Location)
+func (c *Collector) team(t *Team) (all Answers) {
+	present := c.now()
+	now := present.Add(-t.Delay).In(t.Location)
 	answers := make([][]answer, len(t.Windows))
+	scopes := make([]*scope, len(t.Windows))
 	var calls sync.WaitGroup
 	for w, spec := range t.Windows {
 		window := spec.At(now)
-		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, window.Name), first: w == 0, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
+		scopes[w] = &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
 		answers[w] = make([]answer, len(t.Collectors))
 		for k, name := range t.Collectors {
-			calls.Go(func() {
-				a := &answers[w][k]
-				*a = c.ask(t, name, s, window)
-				a.samples = outcomeTable.appendTo(a.samples, s, []outcome{a.outcome})
-				send(ch, a.samples)
-			})
+			calls.Go(func() { answers[w][k] = c.ask(t, name, scopes[w], window) })
 		}
 	}
 	calls.Wait()
 
 	up := true
-	for w, spec := range t.Windows {
-		s := &scope{team: pair(&teamLabel, t.Codename), window: pair(&windowLabel, spec.Name()), first: w == 0}
+	for w, s := range scopes {
 		// Where an answer is shared with an earlier scrape, its window is what
 		// the samples are about.
 		read := slices.IndexFunc(answers[w], func(a answer) bool { return a.err == nil })
-		send(ch, windowTable.appendTo(nil, s, []chattonic.Window{answers[w][max(read, 0)].asked}))
-		up = up && !slices.ContainsFunc(answers[w], func(a answer) bool { return a.err != nil })
+		asked := answers[w][max(read, 0)].asked
+		for i := range answers[w] {
+			a := &answers[w][i]
+			all = append(append(all, a.parts...), &part[outcome]{table: outcomeTable, scope: s, items: []outcome{a.outcome}})
+			up = up && a.err == nil
+		}
+		all = append(all, &part[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{asked}})
 	}
-	s := &scope{team: pair(&teamLabel, t.Codename), first: true}
-	send(ch, stateTable.appendTo(nil, s, []state{{up, t.QueriesPendingThreshold}}))
+	return append(all, &part[state]{table: stateTable, scope: scopes[0], items: []state{{up, t.QueriesPendingThreshold, t.within(present)}}})
 }
 
-// reading is an answer that was read: its samples, and what and when it was.
+// reading is an answer that was read: its parts, and what and when it was.
 type reading struct {
-	samples []gauge
-	asked   chattonic.Window
-	at      time.Time
+	parts Answers
+	asked chattonic.Window
+	at    time.Time
 }
 
 // sources are the endpoints that can be asked, by the label collector.
@@ -155,7 +176,14 @@ var sources = map[string]func(*Collector, *Team, *scope, chattonic.Window) (read
 		if err != nil {
 			return reading{}, err
 		}
-		return reading{operatorSamples(s, a), a.Window, a.ReceivedAt}, nil
+		parts := Answers{
+			&part[chattonic.Operator]{table: operatorTable, scope: s, items: Unique(a.Operators)},
+			&part[chattonic.Operators]{table: teamTable, scope: s, items: []chattonic.Operators{*a}},
+		}
+		if s.first {
+			parts = append(parts, c.contract(t, s, contract{chattonic.Text(chattonic.EndpointOperators), a.Contract, a.Implausible(t.DurationUnit)}))
+		}
+		return reading{parts, a.Window, a.ReceivedAt}, nil
 	},
 	"dashboard": func(c *Collector, t *Team, s *scope, window chattonic.Window) (reading, error) {
 		a, err := t.API.Dashboard(c.ctx, window)
@@ -166,7 +194,14 @@ var sources = map[string]func(*Collector, *Team, *scope, chattonic.Window) (read
 			level.Warn(c.logger).Log("msg", `the dashboard answers with several rows: active users and scores cannot be combined and are left out; to have one row, set date_format_group to a constant such as "0"`,
 				"team", t.Codename, "window", window.Name, "rows", len(a.Rows))
 		}
-		return reading{dashboardSamples(s, a), a.Window, a.ReceivedAt}, nil
+		parts := Answers{
+			&part[chattonic.DashboardRow]{table: dashboardTable, scope: s, items: latestFirst(a.Rows), combined: true},
+			&part[chattonic.Dashboard]{table: dashboardAnswerTable, scope: s, items: []chattonic.Dashboard{*a}},
+		}
+		if s.first {
+			parts = append(parts, c.contract(t, s, contract{chattonic.Text(chattonic.EndpointDashboard), a.Contract, a.Implausible()}))
+		}
+		return reading{parts, a.Window, a.ReceivedAt}, nil
 	},
 }
 
@@ -183,7 +218,7 @@ func (c *Collector) ask(t *Team, name string, s *scope, window chattonic.Window)
 			collector: chattonic.Text(name), err: err, duration: time.Since(start), asked: r.asked,
 			lastSuccess: t.succeeded(sourceKey{name, window.Name}, r.at, err),
 		},
-		samples: r.samples,
+		parts: r.parts,
 	}
 }
 
@@ -195,12 +230,6 @@ func (t *Team) succeeded(key sourceKey, at time.Time, err error) chattonic.Times
 		t.lastSuccess[key] = chattonic.TimestampOf(at)
 	}
 	return t.lastSuccess[key]
-}
-
-func send(ch chan<- prometheus.Metric, samples []gauge) {
-	for i := range samples {
-		ch <- &samples[i]
-	}
 }
 
 // firstWarning says whether the team's warning has still to be logged, which is

@@ -96,14 +96,13 @@ var dashboardAnswerTable = newTable(nil,
 	},
 )
 
-// dashboardSamples returns the samples of an answer.
-func dashboardSamples(s *scope, answer *chattonic.Dashboard) []gauge {
-	// The latest row is the one with the greatest date, which is right for
-	// every format from the year down, such as the documented one. Of rows with
-	// the same date it is the one that came last.
-	rows := slices.Clone(answer.Rows)
+// latestFirst returns the rows of an answer in the order that combining takes.
+// The latest row is the one with the greatest date, which is right for every
+// format from the year down, such as the documented one. Of rows with the same
+// date it is the one that came last.
+func latestFirst(rows []chattonic.DashboardRow) []chattonic.DashboardRow {
+	rows = slices.Clone(rows)
 	slices.Reverse(rows)
 	slices.SortStableFunc(rows, func(a, b chattonic.DashboardRow) int { return strings.Compare(string(b.Date), string(a.Date)) })
-	samples := dashboardTable.appendTo(nil, s, rows)
-	return dashboardAnswerTable.appendTo(samples, s, []chattonic.Dashboard{*answer})
+	return rows
 }

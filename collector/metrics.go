@@ -6,13 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-var teamLabel, windowLabel = "team", "window"
-
 // tables are all tables, in the order of the documentation.
 var tables = []interface {
 	describe(ch chan<- *prometheus.Desc)
 	document() []Metric
-}{stateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, outcomeTable}
+	families(Answers) (families []Family, done func())
+}{stateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable}
 
 // Metric documents a metric.
 type Metric struct {
@@ -24,6 +23,9 @@ type Metric struct {
 	Labels []string
 	// Help is its HELP.
 	Help string
+	// Present says that the metric is about the moment of the scrape, whatever
+	// the window.
+	Present bool
 }
 
 // Metrics documents all metrics, of the teams first and of the exporter then.
@@ -37,7 +39,7 @@ func Metrics() (all []Metric) {
 func (t *table[T]) document() (metrics []Metric) {
 	for i := range t.rows {
 		r := &t.rows[i]
-		metrics = append(metrics, Metric{Name: r.name, Type: "gauge", Labels: t.labelNames(r), Help: t.fullHelp(r)})
+		metrics = append(metrics, Metric{Name: r.name, Type: "gauge", Labels: t.labelNames(r), Help: r.full, Present: r.present})
 	}
 	return metrics
 }

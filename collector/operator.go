@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"sync"
 
 	"chattonic_exporter/chattonic"
 )
@@ -21,19 +22,19 @@ var operatorTable = newTable(
 		},
 	},
 	row[chattonic.Operator]{
-		name:   "chattonic_operator_status",
+		name: "chattonic_operator_status", present: true,
 		help:   "Whether the operator is in the state of the label status (1) or not (0); unknown where the API gives none.",
 		by:     "status",
 		state:  func(o *chattonic.Operator) fmt.Stringer { return &o.Status },
 		states: []string{"online", "away", "offline", "unknown"},
 	},
 	row[chattonic.Operator]{
-		name:   "chattonic_operator_queries_in_progress",
+		name: "chattonic_operator_queries_in_progress", present: true,
 		help:   "Queries that the operator works on now.",
 		values: one(func(o *chattonic.Operator) number { return &o.QueryInProgress }),
 	},
 	row[chattonic.Operator]{
-		name:   "chattonic_operator_last_connection_timestamp_seconds",
+		name: "chattonic_operator_last_connection_timestamp_seconds", present: true,
 		help:   "When the operator was last connected, in seconds since 1970.",
 		values: one(func(o *chattonic.Operator) number { return &o.LastConnection }),
 	},
@@ -87,23 +88,36 @@ var operatorTable = newTable(
 // teamTable is the metrics of a team that come with its operators.
 var teamTable = newTable(nil,
 	row[chattonic.Operators]{
-		name:   "chattonic_queries_pending",
+		name: "chattonic_queries_pending", present: true,
 		help:   "Queries that wait for an operator now.",
 		values: one(func(o *chattonic.Operators) number { return &o.QueryPending }),
 	},
 )
 
-// operatorSamples returns the samples of an answer, those of an operator who
-// comes twice once.
-func operatorSamples(s *scope, answer *chattonic.Operators) []gauge {
-	samples := make([]gauge, 0, len(answer.Operators)*operatorTable.size()+len(teamTable.rows))
-	seen := make(map[chattonic.Text]struct{}, len(answer.Operators))
-	for i := range answer.Operators {
-		if _, again := seen[answer.Operators[i].ID]; again {
-			continue
-		}
-		seen[answer.Operators[i].ID] = struct{}{}
-		samples = operatorTable.appendTo(samples, s, answer.Operators[i:i+1])
+// ids are to be used again for which operators have been seen.
+var ids = sync.Pool{New: func() any { return make(map[chattonic.Text]struct{}) }}
+
+// Unique returns the operators without those that come again: an answer may hold
+// one twice. They are those of the argument, which stays as it is.
+func Unique(operators []chattonic.Operator) []chattonic.Operator {
+	seen, _ := ids.Get().(map[chattonic.Text]struct{})
+	defer func() {
+		clear(seen)
+		ids.Put(seen)
+	}()
+	for i := range operators {
+		seen[operators[i].ID] = struct{}{}
 	}
-	return teamTable.appendTo(samples, s, []chattonic.Operators{*answer})
+	if len(seen) == len(operators) {
+		return operators
+	}
+	clear(seen)
+	var once []chattonic.Operator
+	for i := range operators {
+		if _, again := seen[operators[i].ID]; !again {
+			seen[operators[i].ID] = struct{}{}
+			once = append(once, operators[i])
+		}
+	}
+	return once
 }

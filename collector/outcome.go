@@ -23,6 +23,7 @@ type outcome struct {
 type state struct {
 	up        bool
 	threshold chattonic.Number
+	within    chattonic.Number
 }
 
 var outcomeTable = newTable(
@@ -30,17 +31,17 @@ var outcomeTable = newTable(
 		{name: "collector", of: func(o *outcome) fmt.Stringer { return o.collector }},
 	},
 	row[outcome]{
-		name: "chattonic_scrape_collector_success", windowed: true, source: fromExporter,
+		name: "chattonic_scrape_collector_success", windowed: true, present: true, source: fromExporter,
 		help:   "Whether the endpoint's answer for the window was read (1) or not (0).",
 		values: one(func(o *outcome) number { return boolean(o.err == nil) }),
 	},
 	row[outcome]{
-		name: "chattonic_scrape_collector_duration_seconds", windowed: true, source: fromExporter,
+		name: "chattonic_scrape_collector_duration_seconds", windowed: true, present: true, source: fromExporter,
 		help:   "How long the scrape took to have the endpoint's answer for the window.",
 		values: one(func(o *outcome) number { return chattonic.NumberOf(o.duration.Seconds()) }),
 	},
 	row[outcome]{
-		name: "chattonic_scrape_collector_last_success_timestamp_seconds", windowed: true, source: fromExporter,
+		name: "chattonic_scrape_collector_last_success_timestamp_seconds", windowed: true, present: true, source: fromExporter,
 		help:   "When the endpoint last answered for the window, in seconds since 1970; absent where it has not yet.",
 		values: one(func(o *outcome) number { return o.lastSuccess }),
 	},
@@ -48,14 +49,19 @@ var outcomeTable = newTable(
 
 var stateTable = newTable(nil,
 	row[state]{
-		name: "chattonic_up", source: fromExporter,
+		name: "chattonic_up", present: true, source: fromExporter,
 		help:   "Whether all of the team's endpoints answered for all of its windows (1) or not (0).",
 		values: one(func(s *state) number { return boolean(s.up) }),
 	},
 	row[state]{
-		name: "chattonic_queries_pending_threshold", source: "From the configuration: thresholds.queries_pending",
+		name: "chattonic_queries_pending_threshold", present: true, source: "From the configuration: thresholds.queries_pending",
 		help:   "Pending queries above which the team wants to be told; absent where it is not set.",
 		values: one(func(s *state) number { return s.threshold }),
+	},
+	row[state]{
+		name: "chattonic_within_business_hours", present: true, source: "From the configuration: business_hours",
+		help:   "Whether the scrape is within the team's business hours (1) or not (0); absent where none are set.",
+		values: one(func(s *state) number { return s.within }),
 	},
 )
 

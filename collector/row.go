@@ -1,13 +1,17 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"chattonic_exporter/chattonic"
 )
 
 // row is one metric: everything about it stands here, and descriptors, HELP,
@@ -17,9 +21,12 @@ type row[T any] struct {
 	// help says what the metric is. HELP ends with source, or without one with
 	// the API fields that the accessors return.
 	help, source string
-	// windowed metrics are about the window, and say which. Others are about
-	// the present and come from the answer for the team's first window.
+	// windowed metrics are about the window, and say which. Others come from the
+	// answer for the team's first window.
 	windowed bool
+	// present metrics are about the moment of the scrape, whatever the window:
+	// there is no asking for them afterwards.
+	present bool
 	// duration values are in the team's duration unit, samples in seconds.
 	duration bool
 	// values are the metric's samples; several differ in the label by.
@@ -36,7 +43,14 @@ type row[T any] struct {
 	combine combine
 
 	desc *prometheus.Desc
-	bys  []*dto.LabelPair // the label by of each of values or states
+	full string // HELP
+	// own are the labels that come from fields, of the table and of the row.
+	own []label[T]
+	// bys are the values of the label by, in the order of the samples. Of a
+	// row without that label there is one.
+	bys []string
+	// none is the state that stands for none.
+	none string
 }
 
 // value is a number of a T, and where there are several in a metric, what the
@@ -81,28 +95,12 @@ const (
 // one is the values of a metric that has a single one.
 func one[T any](of func(*T) number) []value[T] { return []value[T]{{of: of}} }
 
-// of returns the combined value of the items of an answer.
-func (c combine) of(n int, at func(i int) number) (v float64, present bool) {
-	switch {
-	case n == 0:
-	case n == 1 || c == latest:
-		return at(0).Float64()
-	case c == alone:
-	case c == sum:
-		for i := range n {
-			if part, ok := at(i).Float64(); ok {
-				v, present = v+part, true
-			}
-		}
-	}
-	return v, present
-}
-
 // table is the rows about one kind of thing, with the labels all of them have
 // besides team and window.
 type table[T any] struct {
 	identity []label[T]
 	rows     []row[T]
+	listings sync.Pool // of *listing[T], see page.go
 }
 
 // newTable completes the rows by what follows from them.
@@ -110,23 +108,23 @@ func newTable[T any](identity []label[T], rows ...row[T]) *table[T] {
 	t := &table[T]{identity: identity, rows: rows}
 	for i := range t.rows {
 		r := &t.rows[i]
-		r.desc = prometheus.NewDesc(r.name, t.fullHelp(r), t.labelNames(r), nil)
-		for _, state := range r.states {
-			r.bys = append(r.bys, pair(&r.by, state))
-		}
-		for _, v := range r.values {
-			r.bys = append(r.bys, pair(&r.by, v.label))
+		r.full = t.fullHelp(r)
+		r.desc = prometheus.NewDesc(r.name, r.full, t.labelNames(r), nil)
+		r.own = slices.SortedFunc(slices.Values(slices.Concat(identity, r.labels)), func(a, b label[T]) int { return cmp.Compare(a.name, b.name) })
+		switch {
+		case r.state != nil:
+			r.none = r.states[len(r.states)-1]
+			r.bys = slices.Sorted(slices.Values(r.states))
+		case r.by != "":
+			slices.SortFunc(r.values, func(a, b value[T]) int { return cmp.Compare(a.label, b.label) })
+			for _, v := range r.values {
+				r.bys = append(r.bys, v.label)
+			}
+		default:
+			r.bys = []string{""}
 		}
 	}
 	return t
-}
-
-// size is the usual number of samples of one thing.
-func (t *table[T]) size() (n int) {
-	for i := range t.rows {
-		n += max(1, len(t.rows[i].bys))
-	}
-	return n
 }
 
 func (t *table[T]) describe(ch chan<- *prometheus.Desc) {
@@ -190,7 +188,7 @@ func fieldName[T any](item *T, pointer any) string {
 
 // scope is what the rows of one answer have in common.
 type scope struct {
-	team, window *dto.LabelPair
+	team, window string
 	// first says that the answer is the one for the team's first window.
 	first bool
 	// unit is the duration unit in seconds.
@@ -199,80 +197,137 @@ type scope struct {
 	impersonal bool
 }
 
-// appendTo appends the samples of items, which are one thing: a single item, or
-// the rows of an answer with the latest first.
-func (t *table[T]) appendTo(samples []gauge, s *scope, items []T) []gauge {
-	if len(items) == 0 {
-		return samples
+// value returns the value of the label for an item.
+func (l *label[T]) value(item *T, s *scope) string {
+	if l.personal && s.impersonal {
+		return ""
 	}
-	item := &items[0]
-	own := make([]*dto.LabelPair, 0, 2+len(t.identity))
-	for i := range t.identity {
-		own = append(own, t.identity[i].pair(item, s))
-	}
-	current := sorted(own, s.team)
-	windowed := sorted(own, s.team, s.window)
-	for i := range t.rows {
-		r := &t.rows[i]
-		labels := windowed
-		if !r.windowed {
-			if !s.first {
-				continue
-			}
-			labels = current
-		}
-		samples = r.appendTo(samples, s, items, labels)
-	}
-	return samples
+	return l.of(item).String()
 }
 
-func (r *row[T]) appendTo(samples []gauge, s *scope, items []T, labels []*dto.LabelPair) []gauge {
+// part is what a scrape has for a table: the things in an answer, or something
+// that the exporter knows itself.
+type part[T any] struct {
+	table *table[T]
+	scope *scope
+	items []T
+	// combined items are one thing: the rows of an answer, the latest first.
+	combined bool
+}
+
+// things returns how many things the part has.
+func (p *part[T]) things() int {
+	if p.combined {
+		return min(1, len(p.items))
+	}
+	return len(p.items)
+}
+
+// thing returns the items that are the i-th thing.
+func (p *part[T]) thing(i int) []T {
+	if p.combined {
+		return p.items
+	}
+	return p.items[i : i+1]
+}
+
+// shows says whether the row has samples of the part.
+func (p *part[T]) shows(r *row[T]) bool { return r.windowed || p.scope.first }
+
+// sample returns the value of a thing's i-th sample, if there is one.
+func (r *row[T]) sample(s *scope, items []T, i int) (v float64, present bool) {
 	if r.state != nil {
-		return r.appendStates(samples, r.state(&items[0]).String(), labels)
+		if r.stateOf(&items[0]) == r.bys[i] {
+			return 1, true
+		}
+		return 0, true
 	}
 	if len(r.values) == 0 {
-		extra := make([]*dto.LabelPair, len(r.labels))
-		for i := range r.labels {
-			extra[i] = r.labels[i].pair(&items[0], s)
-		}
-		return append(samples, gauge{r.desc, sorted(labels, extra...), 1})
+		return 1, true
 	}
-	for i, v := range r.values {
-		x, present := r.combine.of(len(items), func(k int) number { return v.of(&items[k]) })
-		if !present {
-			continue
+	of := r.values[i].of
+	switch {
+	case len(items) == 1 || r.combine == latest:
+		n := of(&items[0])
+		if usual, ok := n.(*chattonic.Number); ok { // spares a call by the interface
+			v, present = usual.Float64()
+		} else {
+			v, present = n.Float64()
 		}
-		if r.duration {
-			x *= s.unit
+	case r.combine == alone:
+		return 0, false
+	default:
+		for k := range items {
+			if one, ok := of(&items[k]).Float64(); ok {
+				v, present = v+one, true
+			}
 		}
-		l := labels
+	}
+	if r.duration {
+		v *= s.unit
+	}
+	return v, present
+}
+
+// stateOf returns the state of an item.
+func (r *row[T]) stateOf(item *T) string { return cmp.Or(r.state(item).String(), r.none) }
+
+// otherState returns the state of an item where it is none of the row's.
+func (r *row[T]) otherState(item *T) (state string, other bool) {
+	if r.state == nil {
+		return "", false
+	}
+	state = r.stateOf(item)
+	return state, !slices.Contains(r.bys, state)
+}
+
+// collect sends all samples of a part.
+func (p *part[T]) collect(ch chan<- prometheus.Metric) {
+	for t := range p.things() {
+		items := p.thing(t)
+		var current, windowed []*dto.LabelPair
+		for _, l := range p.table.identity {
+			current = append(current, pair(l.name, l.value(&items[0], p.scope)))
+		}
+		current = append(current, pair("team", p.scope.team))
+		windowed = append(slices.Clone(current), pair("window", p.scope.window))
+		for i := range p.table.rows {
+			r := &p.table.rows[i]
+			if !p.shows(r) {
+				continue
+			}
+			labels := current
+			if r.windowed {
+				labels = windowed
+			}
+			r.collect(ch, p.scope, items, slices.Clip(labels))
+		}
+	}
+}
+
+func (r *row[T]) collect(ch chan<- prometheus.Metric, s *scope, items []T, labels []*dto.LabelPair) {
+	for _, l := range r.labels {
+		labels = append(labels, pair(l.name, l.value(&items[0], s)))
+	}
+	send := func(by string, v float64) {
+		all := slices.Clone(labels)
 		if r.by != "" {
-			l = sorted(labels, r.bys[i])
+			all = append(all, pair(r.by, by))
 		}
-		samples = append(samples, gauge{r.desc, l, x})
+		slices.SortFunc(all, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
+		ch <- &gauge{r.desc, all, v}
 	}
-	return samples
+	for i, by := range r.bys {
+		if v, present := r.sample(s, items, i); present {
+			send(by, v)
+		}
+	}
+	if state, other := r.otherState(&items[0]); other {
+		send(state, 1)
+	}
 }
 
-func (r *row[T]) appendStates(samples []gauge, present string, labels []*dto.LabelPair) []gauge {
-	if present == "" {
-		present = r.states[len(r.states)-1]
-	}
-	known := false
-	for i, state := range r.states {
-		v := 0.0
-		if state == present {
-			v, known = 1, true
-		}
-		samples = append(samples, gauge{r.desc, sorted(labels, r.bys[i]), v})
-	}
-	if !known {
-		samples = append(samples, gauge{r.desc, sorted(labels, pair(&r.by, present)), 1})
-	}
-	return samples
-}
-
-// gauge is a sample. Its labels are shared by all samples that have the same.
+// gauge is a sample.
 type gauge struct {
 	desc   *prometheus.Desc
 	labels []*dto.LabelPair
@@ -290,22 +345,4 @@ func (g *gauge) Write(m *dto.Metric) error {
 	return nil
 }
 
-// pair returns the label of an item.
-func (l *label[T]) pair(item *T, s *scope) *dto.LabelPair {
-	if l.personal && s.impersonal {
-		return pair(&l.name, "")
-	}
-	return pair(&l.name, l.of(item).String())
-}
-
-func pair(name *string, value string) *dto.LabelPair {
-	return &dto.LabelPair{Name: name, Value: &value}
-}
-
-// sorted returns the labels by name, as they have to be in a sample.
-func sorted(labels []*dto.LabelPair, more ...*dto.LabelPair) []*dto.LabelPair {
-	all := make([]*dto.LabelPair, 0, len(labels)+len(more))
-	all = append(append(all, labels...), more...)
-	slices.SortFunc(all, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
-	return all
-}
+func pair(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }

@@ -79,12 +79,19 @@ type panel struct {
 			Links      []dataLink `json:"links"`
 		} `json:"defaults"`
 		Overrides []struct {
+			Matcher struct {
+				ID      string `json:"id"`
+				Options any    `json:"options"`
+			} `json:"matcher"`
 			Properties []property `json:"properties"`
 		} `json:"overrides"`
 	} `json:"fieldConfig"`
 	Targets         []target `json:"targets"`
 	Transformations []struct {
-		ID string `json:"id"`
+		ID      string `json:"id"`
+		Options struct {
+			RenameByName map[string]string `json:"renameByName"`
+		} `json:"options"`
 	} `json:"transformations"`
 }
 
@@ -431,7 +438,7 @@ func TestVariables(t *testing.T) {
 }
 
 // metricName is a metric of the exporter or a recorded one in an expression.
-var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?chattonic_[a-z_]+(?::[a-z_]+)?`)
+var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?chattonic_[a-z_]+(?::[a-z0-9_]+)?`)
 
 // selector is such a metric with its braces.
 var selector = regexp.MustCompile(metricName.String() + `(?:\{[^}]*\})?`)
@@ -611,4 +618,82 @@ func TestPastHasPresent(t *testing.T) {
 		})
 	}
 	assert.NotZero(t, past)
+}
+
+var (
+	// score is a net promoter score whose number of responses is known.
+	score = regexp.MustCompile(`team_window:chattonic_nps:|chattonic_operator_nps\{`)
+	// margin is how far one can be off.
+	margin = regexp.MustCompile(`sqrt\(|chattonic_nps_margin:`)
+	// least is from how many responses on a score is judged.
+	least = regexp.MustCompile(`team_window:chattonic_nps_responses:sum >= (\d+)`)
+)
+
+// colour returns the fixed colour that a panel gives a query, or "".
+func (p *panel) colour(t *testing.T, refID string) string {
+	t.Helper()
+	names := map[string]string{"byFrameRefID": refID}
+	for _, transformation := range p.Transformations {
+		if name := transformation.Options.RenameByName["Value #"+refID]; name != "" {
+			names["byName"] = name
+		}
+	}
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID == "color" && o.Matcher.Options == names[o.Matcher.ID] {
+				var color struct{ Mode, FixedColor string }
+				require.NoError(t, json.Unmarshal(property.Value, &color))
+				assert.Equal(t, "fixed", color.Mode, p.Title)
+				return color.FixedColor
+			}
+		}
+	}
+	return ""
+}
+
+// TestScoresOfFewResponsesAreGrey holds that a net promoter score is not shown
+// like any other where the alert would not judge it, and that its margin is shown
+// beside it, with what that supposes.
+func TestScoresOfFewResponsesAreGrey(t *testing.T) {
+	bound := ""
+	for _, r := range rules(t) {
+		if match := least.FindStringSubmatch(r.Expr); match != nil {
+			bound = match[1]
+		}
+	}
+	require.NotEmpty(t, bound, "the alert has a bound")
+	checked := 0
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			few, many, margins := 0, 0, 0
+			for _, target := range p.Targets {
+				switch {
+				case margin.MatchString(target.Expr):
+					margins++
+				case !score.MatchString(target.Expr):
+				case strings.Contains(target.Expr, " < "+bound):
+					few++
+					assert.Equal(t, "#8e8e8e", p.colour(t, target.RefID), "%s %s", p.Title, target.RefID)
+				default:
+					many++
+					assert.Contains(t, target.Expr, " >= "+bound, "%s %s", p.Title, target.RefID)
+					assert.Empty(t, p.colour(t, target.RefID), "%s %s", p.Title, target.RefID)
+				}
+			}
+			if few+many == 0 {
+				continue
+			}
+			checked++
+			assert.NotZero(t, many, p.Title)
+			assert.NotZero(t, few, p.Title)
+			assert.Contains(t, p.Description, "fewer than "+bound, p.Title)
+			if p.Type == "bargauge" { // which has no room for a second number
+				assert.Contains(t, p.Description, "margin stand in the table", p.Title)
+				continue
+			}
+			assert.NotZero(t, margins, p.Title)
+			assert.Contains(t, p.Description, "1.96·sqrt((1 − s²)/n)·100", p.Title)
+		}
+	}
+	assert.Equal(t, 4, checked)
 }

@@ -16,6 +16,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
 )
 
 // Collectors are the names of the known collectors, in the order in which a
@@ -58,6 +59,9 @@ type Team struct {
 	OperatorNames bool
 	// Thresholds holds what alerts compare the team's values with.
 	Thresholds Thresholds
+	// BusinessHours are when alerts about the team's queue are wanted, or nil
+	// where none are configured: at any time.
+	BusinessHours *collector.BusinessHours
 	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
 	// paths no longer depend on the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
@@ -79,8 +83,11 @@ type Thresholds struct {
 	QueriesPending *float64
 }
 
-// Flags is what flags and the environment say about a single team.
+// Flags is what flags and the environment say about teams: which file names
+// them, or else what there is to know of a single one.
 type Flags struct {
+	// File is the path of the file, from --config.file.
+	File string
 	// URL is the API's base URL, from --chattonic.url.
 	URL string
 	// Codename names the team in the API's URLs, from --chattonic.codename.
@@ -90,6 +97,21 @@ type Flags struct {
 	TokenFile string
 	// Token is the access token itself, from CHATTONIC_EXPORTER_TOKEN.
 	Token string
+}
+
+// Load returns the configuration that the flags name, of the file or of the
+// single team. It fails where they name none, or both.
+func (f Flags) Load() (*Config, error) {
+	single := f != Flags{File: f.File}
+	switch {
+	case f.File != "" && single:
+		return nil, errors.New("--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN")
+	case f.File != "":
+		return Load(f.File)
+	case single:
+		return Single(f)
+	}
+	return nil, errors.New("there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, or several with --config.file; or look around with --demo")
 }
 
 // Single returns the configuration of one team without a file. It fails unless

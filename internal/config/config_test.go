@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
 )
 
 // inDirectory makes a directory of files the working directory.
@@ -197,6 +198,46 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 
 	assert.Equal(t, heir.TTL, teams[2].TTL, "a mapping without keys overrides none")
 	assert.Nil(t, teams[2].Thresholds.QueriesPending, "null drops the one of the defaults")
+}
+
+func TestBusinessHours(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, `
+defaults:
+  base_url: https://chat-tonic.example
+  timezone: America/Sao_Paulo
+  http_client: {authorization: {credentials_file: token}}
+  business_hours:
+    hours:
+      - {days: [monday, friday], from: "09:30", to: "18:00"}
+      - {days: [sunday], from: 20:00, to: 24:00}
+teams:
+  - codename: heir
+  - codename: elsewhere
+    timezone: Europe/Madrid
+    business_hours:
+  - codename: of its own
+    business_hours: {timezone: UTC, hours: [{days: [saturday], from: "22:00", to: "02:00"}]}
+  - codename: same hours in another zone
+    business_hours: {timezone: Asia/Tokyo}
+  - codename: none
+    business_hours: {hours: null}
+`)
+	require.Len(t, teams, 5)
+	usual := []collector.Interval{
+		{Day: time.Monday, From: 570, To: 1080}, {Day: time.Friday, From: 570, To: 1080}, {Day: time.Sunday, From: 1200, To: 1440},
+	}
+	own := []collector.Interval{{Day: time.Saturday, From: 1320, To: 120}}
+	for i, want := range []struct {
+		zone  string
+		hours []collector.Interval
+	}{{"America/Sao_Paulo", usual}, {"Europe/Madrid", usual}, {"UTC", own}, {"Asia/Tokyo", usual}} {
+		require.NotNil(t, teams[i].BusinessHours, teams[i].Codename)
+		assert.Equal(t, want.zone, teams[i].BusinessHours.Location.String(), teams[i].Codename)
+		assert.Equal(t, want.hours, teams[i].BusinessHours.Intervals, teams[i].Codename)
+	}
+	assert.Nil(t, teams[4].BusinessHours, "null drops those of the defaults")
+	assert.Nil(t, mustParse(t, acme("business_hours: {}"))[0].BusinessHours)
 }
 
 func TestHTTPClientMerge(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, operator_names, thresholds, http_client"
+	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, operator_names, thresholds, business_hours, http_client"
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
@@ -138,6 +138,42 @@ func TestTeamErrors(t *testing.T) {
 		"threshold not number":  {acme("thresholds: {queries_pending: NaN}"), `5: team "acme": thresholds.queries_pending: "NaN" is not a threshold: use a number of at least 0`},
 		"threshold a word":      {acme("thresholds: {queries_pending: ten}"), `5: team "acme": thresholds.queries_pending: "ten" is not a threshold: use a number of at least 0`},
 		"threshold a list":      {acme("thresholds: {queries_pending: [1]}"), `5: team "acme": thresholds.queries_pending: needs a single value, not a list`},
+	})
+}
+
+func TestBusinessHoursErrors(t *testing.T) {
+	const (
+		scope   = `: team "acme": business_hours`
+		example = `[{days: [monday, friday], from: "09:00", to: "18:00"}]`
+		notTime = `: use one from "00:00" to "23:59", and as an end also "24:00"`
+	)
+	hours := func(lines string) string {
+		return acme("business_hours:\n  hours:\n  - " + strings.ReplaceAll(lines, "\n", "\n    "))
+	}
+	testErrors(t, map[string]errorTest{
+		"not a mapping":         {acme("business_hours: always"), "5" + scope + ": needs keys with values, not a single value: use one of timezone, hours"},
+		"unknown key":           {acme("business_hours:\n  zone: UTC"), "6" + scope + `: unknown key "zone": use one of timezone, hours`},
+		"no hours":              {acme("business_hours:\n  timezone: UTC"), "6" + scope + ": hours is missing: give some, such as " + example},
+		"unknown time zone":     {acme("business_hours:\n  timezone: Mars/Olympus\n  hours: null"), "6" + scope + `.timezone: unknown time zone "Mars/Olympus": use an IANA name such as UTC or America/Sao_Paulo`},
+		"empty list":            {acme("business_hours:\n  hours: []"), "6" + scope + ".hours: the list is empty: give one such as " + example + ", or null where the team has none"},
+		"hours not a list":      {acme("business_hours:\n  hours: {days: [monday]}"), "6" + scope + ".hours: needs a list such as " + example + ", not keys with values"},
+		"hours a word":          {hours("monday"), "7" + scope + ".hours: needs keys with values, not a single value: use one of days, from, to"},
+		"hours with a zone":     {hours("timezone: UTC"), "7" + scope + `.hours: unknown key "timezone": use one of days, from, to`},
+		"no days":               {hours("from: 09:00\nto: 18:00"), "7" + scope + ".hours: days is missing: give days, from and to, such as " + example},
+		"no end":                {hours("days: [monday]\nfrom: 09:00"), "7" + scope + ".hours: to is missing: give days, from and to, such as " + example},
+		"unknown day":           {hours("days: [monday,\n  tue]\nfrom: 09:00\nto: 18:00"), "8" + scope + `.hours.days: unknown day "tue": use one of sunday, monday, tuesday, wednesday, thursday, friday, saturday`},
+		"day twice":             {hours("days: [monday, monday]\nfrom: 09:00\nto: 18:00"), "7" + scope + `.hours.days: "monday" comes twice: keep one of them`},
+		"days empty":            {hours("days: []\nfrom: 09:00\nto: 18:00"), "7" + scope + ".hours.days: the list is empty: give one such as [monday, friday]"},
+		"days a word":           {hours("days: monday\nfrom: 09:00\nto: 18:00"), "7" + scope + ".hours.days: needs a list such as [monday, friday], not a single value"},
+		"bad beginning":         {hours("days: [monday]\nfrom: 9:00\nto: 18:00"), "8" + scope + `.hours.from: "9:00" is not a time of day` + notTime},
+		"beginning at the end":  {hours("days: [monday]\nfrom: 24:00\nto: 18:00"), "8" + scope + `.hours.from: "24:00" is not a time of day` + notTime},
+		"beginning not there":   {hours("days: [monday]\nfrom:\nto: 18:00"), "7" + scope + ".hours: from is missing: give days, from and to, such as " + example},
+		"bad end":               {hours("days: [monday]\nfrom: 09:00\nto: 24:01"), "9" + scope + `.hours.to: "24:01" is not a time of day` + notTime},
+		"end with seconds":      {hours("days: [monday]\nfrom: 09:00\nto: 18:00:00"), "9" + scope + `.hours.to: "18:00:00" is not a time of day` + notTime},
+		"end a list":            {hours("days: [monday]\nfrom: 09:00\nto: [18:00]"), "9" + scope + ".hours.to: needs a single value, not a list"},
+		"no time":               {hours("days: [monday]\nfrom: 09:00\nto: 09:00"), "7" + scope + `.hours: from and to are both "09:00": use "00:00" and "24:00" for a whole day`},
+		"in the second element": {acme("business_hours:\n  hours:\n  - {days: [monday], from: 09:00, to: 18:00}\n  - {days: [friday], from: 09:00, to: 9h}"), "8" + scope + `.hours.to: "9h" is not a time of day` + notTime},
+		"in defaults":           {defaults("business_hours:\n  hours: soon"), "3: defaults: business_hours.hours: needs a list such as " + example + ", not a single value"},
 	})
 }
 

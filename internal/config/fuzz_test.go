@@ -21,6 +21,7 @@ func FuzzParse(f *testing.F) {
 		"defaults: &d {base_url: http://x, http_client: {bearer_token: x}}\nteams: [codename: *d]",
 		"teams:\n- codename: a\n  <<: {base_url: http://x}\n",
 		"teams: &t [*t]",
+		acme("business_hours: {timezone: Europe/Madrid, hours: [{days: [friday], from: \"22:00\", to: \"02:00\"}, {days: [sunday], from: 09:00, to: 24:00}]}"),
 		acme("duration_unit: minutes\ndate_format_group: 0\ndelay: 1m"),
 		client("oauth2: {client_id: a, token_url: http://x, claims: {b: [c, {d: 1}]}}\nhttp_headers: {E: {values: [f]}}"),
 		"teams: []\n---\nteams: []",
@@ -63,6 +64,13 @@ func checkTeam(t *testing.T, team Team) {
 	assert.Subset(t, Collectors, team.Collectors)
 	if threshold := team.Thresholds.QueriesPending; threshold != nil {
 		assert.GreaterOrEqual(t, *threshold, 0.0)
+	}
+	if b := team.BusinessHours; b != nil {
+		assert.NotNil(t, b.Location)
+		assert.NotEmpty(t, b.Intervals)
+		for _, i := range b.Intervals {
+			assert.True(t, i.From >= 0 && i.From < 24*60 && i.To >= 0 && i.To <= 24*60 && i.From != i.To, "%+v", i)
+		}
 	}
 	assert.True(t, authenticates(team.HTTPClient))
 	assert.NoError(t, team.HTTPClient.Validate())

@@ -218,19 +218,33 @@ func scalar(node *yaml.Node) (string, error) {
 	return node.Value, nil
 }
 
-// uniqueTexts returns the elements of a list of single values, which is not
-// empty and in which none comes twice.
-func uniqueTexts(node *yaml.Node, example string) ([]*yaml.Node, error) {
+// orLeaveOut is what else can be done about the empty list of an optional key.
+const orLeaveOut = ", or leave the key out"
+
+// list returns the elements of a list, which is not empty. What else can be done
+// about an empty one is added to the example.
+func list(node *yaml.Node, example, otherwise string) (elements []*yaml.Node, err error) {
 	switch {
 	case node.Kind != yaml.SequenceNode:
 		return nil, at(node, "needs a list such as %s, not %s", example, kindOf(node))
 	case len(node.Content) == 0:
-		return nil, at(node, "the list is empty: give one such as %s, or leave the key out", example)
+		return nil, at(node, "the list is empty: give one such as %s%s", example, otherwise)
+	}
+	for _, element := range node.Content {
+		elements = append(elements, target(element))
+	}
+	return elements, nil
+}
+
+// uniqueTexts returns the elements of a list of single values, as list does. None
+// may come twice.
+func uniqueTexts(node *yaml.Node, example, otherwise string) ([]*yaml.Node, error) {
+	elements, err := list(node, example, otherwise)
+	if err != nil {
+		return nil, err
 	}
 	seen := map[string]bool{}
-	var elements []*yaml.Node
-	for _, element := range node.Content {
-		element = target(element)
+	for _, element := range elements {
 		text, err := scalar(element)
 		if err != nil {
 			return nil, err
@@ -239,7 +253,6 @@ func uniqueTexts(node *yaml.Node, example string) ([]*yaml.Node, error) {
 			return nil, at(element, "%q comes twice: keep one of them", text)
 		}
 		seen[text] = true
-		elements = append(elements, element)
 	}
 	return elements, nil
 }

@@ -34,6 +34,7 @@ var settings = []struct {
 	{"collectors", readCollectors},
 	{"operator_names", readOperatorNames},
 	{"thresholds", readThresholds},
+	{"business_hours", readBusinessHours}, // after their default, timezone
 }
 
 // defaultKeys and teamKeys are the keys of the defaults and of a team.
@@ -45,10 +46,16 @@ var defaultKeys, teamKeys = func() (defaults, team []string) {
 	return defaults, append([]string{"codename"}, defaults...)
 }()
 
-var durationUnits = []struct {
-	name string
-	unit time.Duration
-}{
+// DurationUnit is a unit that the API's durations may count.
+type DurationUnit struct {
+	// Name is what the unit is called in a file.
+	Name string
+	// Unit is how long it lasts.
+	Unit time.Duration
+}
+
+// DurationUnits are the known units, the shortest first.
+var DurationUnits = []DurationUnit{
 	{"milliseconds", time.Millisecond},
 	{"seconds", time.Second},
 	{"minutes", time.Minute},
@@ -197,7 +204,7 @@ func readBaseURL(value *yaml.Node, team *Team) error {
 }
 
 func readWindows(value *yaml.Node, team *Team) error {
-	elements, err := uniqueTexts(value, "[24h, today]")
+	elements, err := uniqueTexts(value, "[24h, today]", orLeaveOut)
 	if err != nil {
 		return err
 	}
@@ -212,19 +219,23 @@ func readWindows(value *yaml.Node, team *Team) error {
 	return nil
 }
 
-func readTimezone(value *yaml.Node, team *Team) error {
+func readTimezone(value *yaml.Node, team *Team) (err error) {
+	team.Location, err = readLocation(value)
+	return err
+}
+
+func readLocation(value *yaml.Node) (*time.Location, error) {
 	name, err := scalar(value)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	location, err := time.LoadLocation(name)
 	// The library takes "" for UTC and "Local" for the machine's zone; the file
 	// is to mean the same everywhere.
 	if err != nil || name == "" || name == "Local" {
-		return at(value, "unknown time zone %q: use an IANA name such as UTC or America/Sao_Paulo", name)
+		return nil, at(value, "unknown time zone %q: use an IANA name such as UTC or America/Sao_Paulo", name)
 	}
-	team.Location = location
-	return nil
+	return location, nil
 }
 
 func readDurationUnit(value *yaml.Node, team *Team) error {
@@ -233,12 +244,12 @@ func readDurationUnit(value *yaml.Node, team *Team) error {
 		return err
 	}
 	var known []string
-	for _, u := range durationUnits {
-		if u.name == name {
-			team.DurationUnit = u.unit
+	for _, u := range DurationUnits {
+		if u.Name == name {
+			team.DurationUnit = u.Unit
 			return nil
 		}
-		known = append(known, u.name)
+		known = append(known, u.Name)
 	}
 	return at(value, "unknown unit %q: use one of %s", name, strings.Join(known, ", "))
 }
@@ -285,7 +296,7 @@ func readTTL(value *yaml.Node, team *Team) error {
 }
 
 func readCollectors(value *yaml.Node, team *Team) error {
-	elements, err := uniqueTexts(value, "[operators, dashboard]")
+	elements, err := uniqueTexts(value, "[operators, dashboard]", orLeaveOut)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Own *collector.Own
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Remember has a History kept of each team.
+	Remember bool
 }
 
 // Fleet is the teams in force. It is safe for concurrent use.
@@ -48,10 +50,11 @@ type Fleet struct {
 
 // member is a team at work. It ends when it is neither in force nor in use.
 type member struct {
-	config config.Team
-	team   *collector.Team
-	poller *poll.Poller
-	http   *http.Client
+	config  config.Team
+	team    *collector.Team
+	poller  *poll.Poller
+	history *poll.History // nil unless it is asked for
+	http    *http.Client
 
 	users int // guarded by Fleet.mu; being in force counts as one
 }
@@ -114,18 +117,28 @@ func (f *Fleet) start(t config.Team) (*member, error) {
 		return nil, err
 	}
 	m := &member{config: t, http: httpClient}
+	if f.options.Remember {
+		m.history = poll.NewHistory(t.Windows[0].Name(), f.options.Now)
+	}
 	m.poller = poll.New(client, poll.Options{
-		Timeout: f.options.RequestTimeout, OperatorsTTL: t.TTL.Operators, DashboardTTL: t.TTL.Dashboard, Limit: f.limit, Now: f.options.Now,
+		Timeout: f.options.RequestTimeout, OperatorsTTL: t.TTL.Operators, DashboardTTL: t.TTL.Dashboard, Limit: f.limit, Now: f.options.Now, History: m.history,
 	})
+	m.team = collector.NewTeam(Settings(t, m.poller))
+	return m, nil
+}
+
+// Settings returns what a configuration says of how a team is asked, through
+// api, and what its answers mean.
+func Settings(t config.Team, api collector.API) collector.Settings {
 	var threshold chattonic.Number
 	if t.Thresholds.QueriesPending != nil {
 		threshold = chattonic.NumberOf(*t.Thresholds.QueriesPending)
 	}
-	m.team = collector.NewTeam(collector.Settings{
-		Codename: t.Codename, API: m.poller, Collectors: t.Collectors, Windows: t.Windows, Location: t.Location,
+	return collector.Settings{
+		Codename: t.Codename, API: api, Collectors: t.Collectors, Windows: t.Windows, Location: t.Location,
 		Delay: t.Delay, DurationUnit: t.DurationUnit, HideOperatorNames: !t.OperatorNames, QueriesPendingThreshold: threshold,
-	})
-	return m, nil
+		BusinessHours: t.BusinessHours,
+	}
 }
 
 // NewClient returns the client of a configured team, and the HTTP client that
@@ -206,6 +219,26 @@ func (f *Fleet) use(wanted func(*member) bool) (teams []*collector.Team, release
 		f.mu.Unlock()
 		f.end(unused)
 	}
+}
+
+// Remembered is what there is to tell of a team without asking it.
+type Remembered struct {
+	// Team is the team with its settings. It is not to be scraped.
+	Team *collector.Team
+	// History is what is remembered of its calls; nil unless Options.Remember.
+	History *poll.History
+}
+
+// Remembered returns what is remembered of the teams in force, in the order of
+// the configuration.
+func (f *Fleet) Remembered() []Remembered {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]Remembered, len(f.current))
+	for i, m := range f.current {
+		all[i] = Remembered{m.team, m.history}
+	}
+	return all
 }
 
 // Codenames returns the codenames of the teams in force, in the order of the

@@ -75,7 +75,7 @@ func up(t *testing.T, teams []*collector.Team) (codenames []string) {
 func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	api, url := simulated(t)
 	f, registry := newFleet(t)
-	require.NoError(t, f.Apply(parse(t, url, "  - {codename: acme, thresholds: {queries_pending: 7}}\n  - codename: globex")))
+	require.NoError(t, f.Apply(parse(t, url, "  - {codename: acme, thresholds: {queries_pending: 7}, business_hours: {hours: [{days: [monday], from: 09:00, to: 18:00}]}}\n  - codename: globex")))
 	assert.Equal(t, []string{"acme", "globex"}, f.Codenames())
 	teams, release := f.Teams()
 	defer release()
@@ -85,6 +85,9 @@ func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	assert.InDelta(t, 7, threshold, 0)
 	_, set := teams[1].QueriesPendingThreshold.Float64()
 	assert.False(t, set)
+	require.NotNil(t, teams[0].BusinessHours)
+	assert.Equal(t, []collector.Interval{{Day: time.Monday, From: 9 * 60, To: 18 * 60}}, teams[0].BusinessHours.Intervals)
+	assert.Nil(t, teams[1].BusinessHours)
 
 	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code, which is none where no answer came. From the exporter itself.
 # TYPE chattonic_exporter_api_requests_total counter
@@ -112,7 +115,8 @@ func TestTeamIsFoundByItsCodename(t *testing.T) {
 func TestTeamThatStaysTheSameGoesOn(t *testing.T) {
 	_, url := simulated(t)
 	f, _ := newFleet(t)
-	const settings = "{codename: acme, windows: [today, 24h], timezone: America/Santiago, thresholds: {queries_pending: 1}}"
+	const settings = "{codename: acme, windows: [today, 24h], timezone: America/Santiago, thresholds: {queries_pending: 1}, " +
+		"business_hours: {hours: [{days: [monday], from: 09:00, to: 18:00}]}}"
 	require.NoError(t, f.Apply(parse(t, url, "  - "+settings+"\n  - codename: globex")))
 	before, release := f.Teams()
 	release()
@@ -122,6 +126,33 @@ func TestTeamThatStaysTheSameGoesOn(t *testing.T) {
 	assert.Same(t, before[0], after[1], "it keeps what it remembers")
 	assert.NotSame(t, before[1], after[0])
 	assert.Equal(t, []string{"acme", "globex"}, up(t, after))
+}
+
+func TestWhatIsRememberedGoesWithItsTeam(t *testing.T) {
+	_, url := simulated(t)
+	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry()), Remember: true})
+	defer f.Close()
+	require.NoError(t, f.Apply(parse(t, url, "  - {codename: globex, windows: [today, 24h]}\n  - codename: acme")))
+	teams, release := f.Team("globex")
+	up(t, teams)
+	release()
+	before := f.Remembered()
+	require.Len(t, before, 2)
+	assert.Equal(t, []string{"globex", "acme"}, []string{before[0].Team.Codename, before[1].Team.Codename})
+	past := before[0].History.Snapshot()
+	assert.Len(t, past.Calls, 4)
+	require.NotNil(t, past.Operators)
+	assert.Equal(t, "today", past.Operators.Window.Name, "the first window")
+	assert.Empty(t, before[1].History.Snapshot().Calls, "of each team its own")
+
+	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme\n  - {codename: globex, windows: [today]}")))
+	after := f.Remembered()
+	assert.Same(t, before[1].History, after[0].History, "the team stays")
+	assert.Empty(t, after[1].History.Snapshot().Calls, "the team of other settings is another")
+
+	unasked, _ := newFleet(t)
+	require.NoError(t, unasked.Apply(parse(t, url, "  - codename: acme")))
+	assert.Nil(t, unasked.Remembered()[0].History)
 }
 
 func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {

@@ -133,42 +133,21 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 		}
 		return spec.At(o.Now().In(t.Location)), nil
 	}
-	start, err := parseTime("--start", o.Start, t.Location)
-	if err != nil {
-		return none, err
+	if o.Start == "" || o.End == "" {
+		return none, errors.New("--start and --end are needed, or --window")
 	}
-	end, err := parseTime("--end", o.End, t.Location)
+	start, err := config.ParseTime(o.Start, t.Location)
 	if err != nil {
-		return none, err
+		return none, fmt.Errorf("--start %w", err)
+	}
+	end, err := config.ParseTime(o.End, t.Location)
+	if err != nil {
+		return none, fmt.Errorf("--end %w", err)
 	}
 	if !start.Before(end) {
 		return none, fmt.Errorf("--start %s is not before --end %s", o.Start, o.End)
 	}
 	return chattonic.Window{Start: start, End: end}, nil
-}
-
-func parseTime(flag, text string, zone *time.Location) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, errors.New("--start and --end are needed, or --window")
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
-	}
-	noon, err := time.ParseInLocation(time.DateOnly+"T15", text+"T12", zone)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s %q is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z", flag, text)
-	}
-	return startOfDay(noon), nil
-}
-
-// startOfDay returns the first instant of the day of t, which is not 00:00 in
-// places where clocks change at midnight.
-func startOfDay(t time.Time) time.Time {
-	today, err := chattonic.ParseWindow("today")
-	if err != nil {
-		panic(err) // a constant that the tests cover
-	}
-	return today.At(t).Start
 }
 
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {

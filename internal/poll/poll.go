@@ -36,6 +36,8 @@ type Options struct {
 	Limit *semaphore.Weighted
 	// Now is the clock by which answers age; nil means time.Now.
 	Now func() time.Time
+	// History remembers the calls; with nil nothing does.
+	History *History
 }
 
 // Poller asks an API. Calls are shared by the name of their window. It is safe
@@ -181,12 +183,16 @@ func (k *keyed[T]) take(s *state[T]) *flight[T] {
 func (k *keyed[T]) fly(s *state[T], f *flight[T], window chattonic.Window) {
 	ctx, cancel := context.WithTimeout(k.lifetime, k.options.Timeout)
 	defer cancel()
+	history := k.options.History
+	noted := history.begin(k.endpoint, window)
 	ctx = chattonic.WithRetryNotice(ctx, func(met chattonic.Error) {
+		history.met(noted, met)
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		f.met = met
 	})
 	answer, err := k.call(ctx, window)
+	history.end(noted, answer, err)
 
 	k.mu.Lock()
 	defer k.mu.Unlock()

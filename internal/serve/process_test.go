@@ -22,11 +22,16 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
+	"chattonic_exporter/internal/logging/loggingtest"
 )
 
 // childConfig is the variable by which the binary of the tests is told to be an
 // exporter with the configuration of that file, and to test nothing.
 const childConfig = "CHATTONIC_EXPORTER_TEST_CHILD"
+
+// childProbed is the variable by which such an exporter is told to leave the
+// teams to /probe.
+const childProbed = "CHATTONIC_EXPORTER_TEST_CHILD_PROBED"
 
 // child is the exporter in a process of its own, and returns its exit code. It
 // heeds signals as the program does.
@@ -39,8 +44,9 @@ func child(path string) int {
 	}
 	if err := Run(ctx, Options{
 		Load:           func() (*config.Config, error) { return config.Load(path) },
-		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true,
-		Listen: loopback(), Logger: logger, Slogger: slogger,
+		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, TimeoutOffset: 500 * time.Millisecond,
+		TeamsOnMetrics: os.Getenv(childProbed) == "",
+		Listen:         loopback(), Logger: logger, Slogger: slogger,
 	}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -51,7 +57,7 @@ func child(path string) int {
 // process is such a child.
 type process struct {
 	url  string
-	logs *buffer
+	logs *loggingtest.Buffer
 	*exec.Cmd
 }
 
@@ -61,9 +67,16 @@ func startProcess(t *testing.T, config string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p := &process{logs: new(buffer), Cmd: exec.CommandContext(t.Context(), self)}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), childConfig+"="+config, "GORACE=atexit_sleep_ms=0")
+	return launch(t, cmd)
+}
+
+// launch starts an exporter, as startProcess does, and waits until it serves.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{logs: new(loggingtest.Buffer), Cmd: cmd}
 	p.Stderr = p.logs
-	p.Env = append(os.Environ(), childConfig+"="+config, "GORACE=atexit_sleep_ms=0")
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {
 		_ = p.Process.Kill() // or it has ended

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
@@ -72,6 +74,8 @@ type Options struct {
 	NoReload bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
+	// StatusPage has / and /teams/CODENAME show what is known of the teams.
+	StatusPage bool
 	// Simulated says that the data is not real.
 	Simulated bool
 	// Listen is the toolkit's configuration: addresses, TLS, basic auth.
@@ -79,6 +83,16 @@ type Options struct {
 	// Logger is where failures go, and Slogger the same for the toolkit.
 	Logger  log.Logger
 	Slogger *slog.Logger
+}
+
+// Flags declares the flags of the command that are of serving itself.
+func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	o.Listen = kingpinflag.AddFlags(cmd, ":10042")
+	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe.").Default("true").BoolVar(&o.TeamsOnMetrics)
+	cmd.Flag("web.status-page", "Show people the teams at /, and a team's operators and last calls at /teams/CODENAME.").Default("true").BoolVar(&o.StatusPage)
+	cmd.Flag("web.max-scrapes", "Scrapes at a time, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&o.MaxScrapes)
+	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/.").BoolVar(&o.Profiling)
+	cmd.Flag("scrape.timeout-offset", "How long before Prometheus's own timeout a scrape is answered.").Default("500ms").DurationVar(&o.TimeoutOffset)
 }
 
 // exporter is the parts that serving and a single scrape have in common.
@@ -95,11 +109,14 @@ func start(o Options) (*exporter, error) {
 	if o.TimeoutOffset < 0 {
 		return nil, errors.New("--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more")
 	}
+	if o.MaxScrapes < 0 {
+		return nil, errors.New("--web.max-scrapes must be 0, for any number, or more")
+	}
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
 	e := &exporter{Options: o, registry: registry, own: own, fleet: fleet.New(fleet.Options{
 		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
-		UserAgent: "chattonic_exporter/" + version.Version, Own: own,
+		UserAgent: "chattonic_exporter/" + version.Version, Own: own, Remember: o.StatusPage,
 	})}
 	if err := e.load(); err != nil {
 		return nil, err
@@ -139,6 +156,9 @@ func (e *exporter) handler() (http.Handler, error) {
 	}
 	if !e.NoReload {
 		o.Reload = e.reload
+	}
+	if e.StatusPage {
+		o.Remembered = e.fleet.Remembered
 	}
 	return web.New(o)
 }

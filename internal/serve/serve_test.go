@@ -26,6 +26,7 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
+	"chattonic_exporter/internal/logging/loggingtest"
 )
 
 func TestMain(m *testing.M) {
@@ -35,31 +36,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // fixture is options for a simulated API with the teams acme and globex, and
 // the configuration that they read.
 type fixture struct {
 	Options
 	api  *chattonictest.Server
 	url  string
-	logs *buffer
+	logs *loggingtest.Buffer
 	file atomic.Pointer[string] // the teams part
 }
 
@@ -76,7 +59,7 @@ func newFixture(t *testing.T) *fixture {
 		upstream.Close()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	f := &fixture{api: api, url: upstream.URL, logs: new(buffer)}
+	f := &fixture{api: api, url: upstream.URL, logs: new(loggingtest.Buffer)}
 	f.configure("  - codename: acme\n  - codename: globex\n")
 	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
 	require.NoError(t, err)

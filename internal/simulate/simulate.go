@@ -165,6 +165,11 @@ var demoTeams = []chattonictest.Team{
 	{Codename: "billing", Token: demoToken, Seed: 3, Operators: 10},
 }
 
+// demoHours are the business hours of teams that are not there all the time.
+var demoHours = map[string]string{
+	"billing": `, business_hours: {hours: [{days: [monday, tuesday, wednesday, thursday, friday], from: "08:00", to: "20:00"}]}`,
+}
+
 // StartDemo serves a simulated API on a free port of the loopback interface,
 // and says in the log that it is one. Close ends it.
 func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
@@ -191,7 +196,7 @@ defaults:
 teams:
 `, d.server.address, demoToken)
 	for _, t := range demoTeams {
-		fmt.Fprintf(&file, "  - {codename: %s, thresholds: {queries_pending: %d}}\n", t.Codename, t.Operators/2)
+		fmt.Fprintf(&file, "  - {codename: %s, thresholds: {queries_pending: %d}%s}\n", t.Codename, t.Operators/2, demoHours[t.Codename])
 	}
 	return config.Parse("demo", []byte(file.String()))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/semaphore"
 
@@ -89,35 +90,46 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { d.bytes += len(p); return len(p), nil }
 
 // BenchmarkScrape measures a whole scrape of one team and window: asking
-// without a network, decoding, collecting, gathering and encoding.
+// without a network, decoding, collecting and encoding. Those by a registry
+// show what it costs to use the Collector as any other.
 func BenchmarkScrape(b *testing.B) {
 	for _, operators := range []int{10, 100, 1000, 10000} {
 		bodies := simulatedBodies(b, operators)
 		for _, encoding := range []string{"identity", "gzip"} {
 			b.Run(fmt.Sprintf("operators=%d/%s", operators, encoding), func(b *testing.B) {
-				benchmarkScrape(b, bodies, operators, encoding)
+				handler, err := New(Options{
+					Fleet: oneTeam{benchmarkTeam(b, bodies)}, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+					ScrapeTimeout: time.Minute, TeamsOnMetrics: true,
+				})
+				require.NoError(b, err)
+				benchmarkScrape(b, handler, operators, encoding)
+			})
+			b.Run(fmt.Sprintf("operators=%d/%s/registry", operators, encoding), func(b *testing.B) {
+				registry := prometheus.NewRegistry()
+				registry.MustRegister(collector.New(b.Context(), log.NewNopLogger(), nil, benchmarkTeam(b, bodies)))
+				benchmarkScrape(b, promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}), operators, encoding)
 			})
 		}
 	}
 }
 
-func benchmarkScrape(b *testing.B, bodies canned, operators int, encoding string) {
+// benchmarkTeam returns a team that asks for a window of a day.
+func benchmarkTeam(b *testing.B, bodies canned) *collector.Team {
 	b.Helper()
 	client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: bodies}))
 	require.NoError(b, err)
 	poller := poll.New(client, poll.Options{Timeout: time.Minute, Limit: semaphore.NewWeighted(10)})
-	defer poller.Close()
+	b.Cleanup(poller.Close)
 	window, err := chattonic.ParseWindow("24h")
 	require.NoError(b, err)
-	team := collector.NewTeam(collector.Settings{
+	return collector.NewTeam(collector.Settings{
 		Codename: "acme", API: poller, Collectors: []string{"operators", "dashboard"},
 		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
 	})
-	handler, err := New(Options{
-		Fleet: oneTeam{team}, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
-		ScrapeTimeout: time.Minute, TeamsOnMetrics: true,
-	})
-	require.NoError(b, err)
+}
+
+func benchmarkScrape(b *testing.B, handler http.Handler, operators int, encoding string) {
+	b.Helper()
 	request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
 	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
 	request.Header.Set("Accept-Encoding", encoding)

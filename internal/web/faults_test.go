@@ -27,6 +27,7 @@ import (
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/logging/loggingtest"
 )
 
 const (
@@ -60,6 +61,10 @@ type fault struct {
 	// samples are the ones that differ for having been read, without their
 	// team. A value of "" is none.
 	samples func(chattonic.Endpoint) samples
+	// violates is the kind of fields that an answer which is read has contrary to
+	// the documentation, if it has any, and violations their number.
+	violates   string
+	violations int
 	// only is the endpoint that can meet it, or empty for both.
 	only chattonic.Endpoint
 	// alone faults are for one team only: they are many, or heavy, and others
@@ -115,7 +120,7 @@ type bench struct {
 
 // faultLog is a buffer that is emptied between scrapes.
 type faultLog struct {
-	buffer
+	loggingtest.Buffer
 	taken int
 }
 
@@ -254,8 +259,17 @@ func (c cell) runOn(b *bench, undisturbed samples) *verdict {
 	return v
 }
 
-// checkLog wants one line for each endpoint that was not read, and no other.
+// checkLog wants one line for each endpoint that was not read, and no other but
+// that an answer is not as documented, where the last one was not the same.
 func (c cell) checkLog(v *verdict, text string) {
+	if c.fault.violates != "" {
+		told := fmt.Sprintf(`^level=warn msg="an answer is not as documented.*" team=(%s) endpoint=%s fields=`, strings.Join(c.hit, "|"), c.endpoint)
+		for line := range strings.Lines(text) {
+			assert.Regexp(v, told, line)
+		}
+		assert.LessOrEqual(v, strings.Count(text, "\n"), len(c.hit), "lines in the log: %.1000s", text)
+		return
+	}
 	if c.fault.cause == "" {
 		assert.Empty(v, text)
 		return
@@ -282,6 +296,9 @@ func (c cell) want(undisturbed samples, before bool) samples {
 			if c.fault.samples != nil {
 				want.change(team, c.fault.samples(c.endpoint))
 			}
+			if c.fault.violates != "" {
+				want[fmt.Sprintf(`chattonic_api_contract_violations{endpoint=%q,kind=%q,team=%q}`, c.endpoint, c.fault.violates, team)] = fmt.Sprint(c.fault.violations)
+			}
 			continue
 		}
 		if before {
@@ -301,6 +318,7 @@ func (s samples) drop(team string, e chattonic.Endpoint, said ...string) {
 		chattonic.EndpointOperators: {"chattonic_operator_", "chattonic_queries_pending{"},
 		chattonic.EndpointDashboard: {"chattonic_dashboard_"},
 	}[e]
+	prefixes = append(prefixes, fmt.Sprintf("chattonic_api_contract_violations{endpoint=%q", e))
 	for _, name := range said {
 		prefixes = append(prefixes, fmt.Sprintf("chattonic_scrape_collector_%s{collector=%q", name, e))
 	}

@@ -350,20 +350,20 @@ func readableFaults() []fault {
 		return string(answer.Operators[1])
 	}()
 	return []fault{
-		{group: group, name: "operator twice", only: operators, meets: body(edited(operators, second+`,{"_id":"`+secondOperator+`","nps":99,"status":"away"}`, "operators", 1))},
+		{group: group, name: "operator twice", only: operators, meets: body(edited(operators, second+`,{"_id":"`+secondOperator+`","nps":99,"status":"away"}`, "operators", 1)), violates: "missing_field", violations: 15},
 		{group: group, name: "name not UTF-8", only: operators, meets: inItem("displayName", "\"a\xffb\xc0\""), samples: named("a\uFFFDb\uFFFD")},
 		{group: group, name: "half of a surrogate pair", only: operators, meets: inItem("displayName", `"a\ud800b"`), samples: named("a\uFFFDb")},
 		{group: group, name: "name with quotes and a line break", only: operators, meets: inItem("displayName", `"a\"\\\nb"`), samples: named(`a\"\\\nb`)},
 		{group: group, name: "number as text", only: operators, meets: body(edited(operators, `"42"`, "queryPending")), samples: pending("42")},
 		{group: group, name: "number beyond 2^53", only: operators, meets: body(edited(operators, "9007199254740993", "queryPending")), samples: pending("9.007199254740992e+15")},
-		{group: group, name: "negative count", only: operators, meets: body(edited(operators, "-5", "queryPending")), samples: pending("-5")},
+		{group: group, name: "negative count", only: operators, meets: body(edited(operators, "-5", "queryPending")), samples: pending("-5"), violates: "implausible_value", violations: 1},
 		{group: group, name: "number near the greatest", only: operators, meets: body(edited(operators, "1e308", "queryPending")), samples: pending("1e+308")},
-		{group: group, name: "count with a fraction", only: operators, meets: body(edited(operators, "-0.25", "queryPending")), samples: pending("-0.25")},
-		{group: group, name: "unknown field", meets: inItem("shoeSize", `{"eu":[42,{"wide":true}],"note":"`+faultToken+`"}`)},
-		{group: group, name: "unknown field of 100 kB", meets: inItem("photo", strconv.Quote(strings.Repeat("a", 100_000)))},
-		{group: group, name: "unknown field that is not UTF-8", meets: inItem("photo", "\"\xff\xfe\"")},
-		{group: group, name: "unknown number beyond all", meets: inItem("big", "1e999")},
-		{group: group, name: "field of other letter case", meets: inItem("NPS", "99")},
+		{group: group, name: "count with a fraction", only: operators, meets: body(edited(operators, "-0.25", "queryPending")), samples: pending("-0.25"), violates: "implausible_value", violations: 1},
+		{group: group, name: "unknown field", meets: inItem("shoeSize", `{"eu":[42,{"wide":true}],"note":"`+faultToken+`"}`), violates: "unknown_field", violations: 1},
+		{group: group, name: "unknown field of 100 kB", meets: inItem("photo", strconv.Quote(strings.Repeat("a", 100_000))), violates: "unknown_field", violations: 1},
+		{group: group, name: "unknown field that is not UTF-8", meets: inItem("photo", "\"\xff\xfe\""), violates: "unknown_field", violations: 1},
+		{group: group, name: "unknown number beyond all", meets: inItem("big", "1e999"), violates: "unknown_field", violations: 1},
+		{group: group, name: "field of other letter case", meets: inItem("NPS", "99"), violates: "unknown_field", violations: 1},
 		{group: group, name: "white space", meets: func(e chattonic.Endpoint) chattonictest.Fault {
 			return body("\r\n\t " + string(fixtureOf(e)) + strings.Repeat(" \n", 10_000))(e)
 		}},
@@ -455,6 +455,9 @@ var readValues = map[kind]map[string]string{
 
 const same = "same"
 
+// anySign are the fields whose numbers may be negative.
+var anySign = regexp.MustCompile(`^(operators\.)?(nps|profile|csat|userEfficiency|attention|resolution|attentionAndResolution)$`)
+
 // fieldFaults has every documented field hold what it should not, and what it
 // may.
 func fieldFaults(undisturbed samples) (faults []fault) {
@@ -473,6 +476,12 @@ func fieldFaults(undisturbed samples) (faults []fault) {
 				f.samples = func(chattonic.Endpoint) samples { return profile(value) }
 			case value != same:
 				f.samples = func(chattonic.Endpoint) samples { return samples{sampleOf(undisturbed, e, name): value} }
+			}
+			switch {
+			case name == "operators.name" && raw == "{}":
+				f.violates, f.violations = "missing_field", 2
+			case strings.HasPrefix(raw, "-") && !anySign.MatchString(name):
+				f.violates, f.violations = "implausible_value", 1
 			}
 			faults = append(faults, f)
 		}

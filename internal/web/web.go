@@ -1,5 +1,5 @@
 // Package web answers HTTP: scrapes, probes of single teams, their discovery,
-// health and reload. Who asks is not trusted: see guard.go.
+// pages for people, health and reload. Who asks is not trusted: see guard.go.
 package web
 
 import (
@@ -21,6 +21,8 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/status"
 )
 
 // timeoutHeader is how Prometheus says how long it waits for a scrape.
@@ -56,8 +58,11 @@ type Options struct {
 	TeamsOnMetrics bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
-	// Simulated says on the landing page that the data is not real.
+	// Simulated says on the page at / that the data is not real.
 	Simulated bool
+	// Remembered returns what there is for pages about the teams, at / and
+	// /teams/CODENAME. With nil / is a landing page without them.
+	Remembered func() []fleet.Remembered
 	// Now is the clock of the windows; nil means time.Now.
 	Now func() time.Time
 }
@@ -67,17 +72,19 @@ type handler struct{ Options }
 // New returns the handler of everything the exporter serves.
 func New(o Options) (http.Handler, error) {
 	h := &handler{o}
-	landing, err := h.landingPage()
+	p, err := newPages(h)
 	if err != nil {
-		return nil, fmt.Errorf("making the landing page: %w", err)
+		return nil, err
 	}
 	mux, limited := http.NewServeMux(), limit(o.MaxScrapes)
-	mux.Handle("GET /{$}", landing)
-	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(h.metrics)))
-	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(h.probe)))
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(p.metrics)))
+	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(p.probe)))
 	mux.HandleFunc("GET /sd", h.discover)
 	mux.HandleFunc("GET /-/healthy", say("healthy"))
 	mux.HandleFunc("GET /-/ready", say("ready"))
+	if err := p.forPeople(mux); err != nil {
+		return nil, err
+	}
 	if o.Reload != nil {
 		mux.HandleFunc("POST /-/reload", h.reload)
 	}
@@ -91,18 +98,44 @@ func New(o Options) (http.Handler, error) {
 	return h.guard(mux), nil
 }
 
+// links returns what the page at / leads to. Each page needs its own, as the
+// toolkit's changes them.
+func links() []toolkit.LandingLinks {
+	return []toolkit.LandingLinks{
+		{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless that is switched off, of all teams"},
+		{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME has the metrics of one"},
+		{Address: "/-/healthy", Text: "Health", Description: "whether the exporter runs"},
+		{Address: "/-/ready", Text: "Readiness", Description: "whether it can be scraped"},
+	}
+}
+
+// forPeople has the mux serve what is looked at with a browser.
+func (p *pages) forPeople(mux *http.ServeMux) error {
+	if p.Remembered == nil {
+		landing, err := p.landingPage()
+		if err != nil {
+			return fmt.Errorf("making the landing page: %w", err)
+		}
+		mux.Handle("GET /{$}", landing)
+		return nil
+	}
+	o := status.Options{Teams: p.Remembered, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
+	if p.Profiling {
+		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "what the exporter spends memory and time on"})
+	}
+	for pattern, handler := range status.Handlers(o) {
+		mux.Handle(pattern, p.compress(handler))
+	}
+	return nil
+}
+
 func (h *handler) landingPage() (http.Handler, error) {
 	c := toolkit.LandingConfig{
 		Name:        "Chat-Tonic Exporter",
 		Description: "Prometheus metrics of Chat-Tonic teams",
 		Version:     version.Info(),
 		Profiling:   strconv.FormatBool(h.Profiling),
-		Links: []toolkit.LandingLinks{
-			{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless that is switched off, of all teams"},
-			{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME has the metrics of one"},
-			{Address: "/-/healthy", Text: "Health", Description: "whether the exporter runs"},
-			{Address: "/-/ready", Text: "Readiness", Description: "whether it can be scraped"},
-		},
+		Links:       links(),
 	}
 	if h.Simulated {
 		c.ExtraHTML = `<p><strong>All data is simulated: this exporter runs with --demo and asks no real Chat-Tonic.</strong></p>`
@@ -111,50 +144,37 @@ func (h *handler) landingPage() (http.Handler, error) {
 }
 
 // metrics shows the exporter's own metrics and those of all teams.
-func (h *handler) metrics(w http.ResponseWriter, r *http.Request) {
-	if !h.TeamsOnMetrics {
-		h.show(w, r, h.Registry)
+func (p *pages) metrics(w http.ResponseWriter, r *http.Request) {
+	if !p.TeamsOnMetrics {
+		p.scrape(w, r, nil, p.Registry)
 		return
 	}
-	teams, release := h.Fleet.Teams()
+	teams, release := p.Fleet.Teams()
 	defer release()
-	h.scrape(w, r, teams, h.Registry)
+	p.scrape(w, r, teams, p.Registry)
 }
 
 // probe shows the metrics of one team.
-func (h *handler) probe(w http.ResponseWriter, r *http.Request) {
+func (p *pages) probe(w http.ResponseWriter, r *http.Request) {
 	targets := r.URL.Query()["target"]
 	if len(targets) != 1 {
 		http.Error(w, "say which team: /probe?target=CODENAME", http.StatusBadRequest)
 		return
 	}
-	teams, release := h.Fleet.Team(targets[0])
+	teams, release := p.Fleet.Team(targets[0])
 	defer release()
 	if len(teams) == 0 {
 		http.Error(w, "the target is not the codename of a configured team; /sd lists them", http.StatusBadRequest)
 		return
 	}
-	h.scrape(w, r, teams)
+	p.scrape(w, r, teams, prometheus.Gatherers{})
 }
 
 // scrape asks the teams within the time that the scrape has.
-func (h *handler) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, others ...prometheus.Gatherer) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.timeout(r))
+func (p *pages) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, own prometheus.Gatherer) {
+	ctx, cancel := context.WithTimeout(r.Context(), p.timeout(r))
 	defer cancel()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector.New(ctx, h.Logger, h.Now, teams...))
-	// The teams come first, so that what the exporter says of its own work has
-	// this scrape in it.
-	h.show(w, r, append([]prometheus.Gatherer{registry}, others...)...)
-}
-
-func (h *handler) show(w http.ResponseWriter, r *http.Request, from ...prometheus.Gatherer) {
-	promhttp.HandlerFor(prometheus.Gatherers(from), promhttp.HandlerOpts{
-		ErrorLog:          &errorLog{ctx: r.Context(), logger: h.Logger},
-		ErrorHandling:     promhttp.ContinueOnError,
-		Registry:          h.Registry,
-		EnableOpenMetrics: true,
-	}).ServeHTTP(w, r)
+	p.show(w, r, collector.New(ctx, p.Logger, p.Now, teams...), own)
 }
 
 // timeout is how long the teams may take: what Prometheus says it waits, less

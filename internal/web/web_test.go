@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -32,6 +31,7 @@ import (
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/logging/loggingtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -48,26 +48,8 @@ type fixture struct {
 	fleet   *fleet.Fleet
 	url     string // of the exporter
 	apiURL  string
-	logs    *buffer
+	logs    *loggingtest.Buffer
 	reloads error
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 const allTeams = "  - codename: acme\n  - codename: globex\n  - codename: initech\n"
@@ -76,7 +58,7 @@ const allTeams = "  - codename: acme\n  - codename: globex\n  - codename: initec
 // called once, with what each simulated team begins as.
 func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options)) *fixture {
 	t.Helper()
-	f := &fixture{logs: new(buffer)}
+	f := &fixture{logs: new(loggingtest.Buffer)}
 	now := func() time.Time { return noon }
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
@@ -100,8 +82,8 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.fleet = fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now})
-	o.Fleet = f.fleet
+	f.fleet = fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, Remember: true})
+	o.Fleet, o.Remembered = f.fleet, f.fleet.Remembered
 	f.apply(t, teams)
 	handler, err := New(o)
 	require.NoError(t, err)
@@ -155,7 +137,8 @@ var measured = regexp.MustCompile(`(?m)^((?:chattonic_scrape_collector_duration_
 
 func TestDocumentedAnswersOnMetrics(t *testing.T) {
 	const golden = "testdata/documented.txt"
-	f := start(t, "  - {codename: acme, windows: [24h, this_month], timezone: America/Argentina/Buenos_Aires, delay: 5m, thresholds: {queries_pending: 10}}", documented)
+	f := start(t, "  - {codename: acme, windows: [24h, this_month], timezone: America/Argentina/Buenos_Aires, delay: 5m, thresholds: {queries_pending: 10}, "+
+		"business_hours: {hours: [{days: [wednesday], from: 09:00, to: 18:00}]}}", documented)
 	body := measured.ReplaceAllString(f.get(t, "/metrics"), "$1 measured")
 	body = regexp.MustCompile(`(?m)^(chattonic_exporter_build_info)\{.*`).ReplaceAllString(body, "$1 of this build")
 	if *update {
@@ -228,7 +211,7 @@ func documentedFields(t *testing.T) (fields []string) {
 }
 
 func TestEveryDocumentedMetricIsShownAndNoOther(t *testing.T) {
-	f := start(t, "  - {codename: acme, thresholds: {queries_pending: 10}}", func(team *chattonictest.Team, _ *Options) { team.Operators = 20 })
+	f := start(t, "  - {codename: acme, thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [sunday], from: 09:00, to: 18:00}]}}", func(team *chattonictest.Team, _ *Options) { team.Operators = 20 })
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(f.get(t, "/metrics")))
 	require.NoError(t, err)

@@ -1,0 +1,173 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/chattonic"
+)
+
+// said are the answers of a scriptedAPI, by window.
+type said map[string]error
+
+// scriptedAPI answers after a second, or fails as it is told to.
+type scriptedAPI struct {
+	mu   sync.Mutex
+	said said
+}
+
+func (s *scriptedAPI) say(window string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said[window] = err
+}
+
+func (s *scriptedAPI) call(ctx context.Context, w chattonic.Window) error {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said[w.Name]
+}
+
+func (s *scriptedAPI) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
+	if err := s.call(ctx, w); err != nil {
+		return nil, err
+	}
+	return &chattonic.Operators{Window: w}, nil
+}
+
+func (s *scriptedAPI) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
+	if err := s.call(ctx, w); err != nil {
+		return nil, err
+	}
+	return &chattonic.Dashboard{Window: w}, nil
+}
+
+// text is a call in a line, with its start in seconds after begin.
+func text(c Call, begin time.Time) string {
+	return fmt.Sprintf("%s %s %v+%v %t %v", c.Endpoint, c.Window.Name, c.Start.Sub(begin).Seconds(), c.Duration.Seconds(), c.InFlight, c.Err)
+}
+
+func texts(calls []Call, begin time.Time) (all []string) {
+	for _, c := range calls {
+		all = append(all, text(c, begin))
+	}
+	return all
+}
+
+func TestHistoryOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		api := &scriptedAPI{said: said{}}
+		h := NewHistory("24h", nil)
+		p := start(api, func(o *Options) { o.History = h; o.OperatorsTTL = 3 * time.Second })
+		defer p.Close()
+		assert.Equal(t, Snapshot{}, h.Snapshot())
+
+		first, err := p.Operators(t.Context(), day)
+		require.NoError(t, err)
+		_, err = p.Operators(t.Context(), day)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"operators 24h 0+1 false <nil>"}, texts(h.Snapshot().Calls, begin), "an answer that serves again is no call")
+		assert.Same(t, first, h.Snapshot().Operators)
+
+		broken := errors.New("broken")
+		api.say("24h", broken)
+		_, err = p.Dashboard(t.Context(), day)
+		require.ErrorIs(t, err, broken)
+		time.Sleep(5 * time.Second)
+		_, err = p.Operators(t.Context(), day)
+		require.ErrorIs(t, err, broken)
+		_, err = p.Operators(t.Context(), chattonic.Window{Name: "today"})
+		require.NoError(t, err)
+		s := h.Snapshot()
+		assert.Equal(t, []string{
+			"operators today 8+1 false <nil>", "operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken", "operators 24h 0+1 false <nil>",
+		}, texts(s.Calls, begin))
+		assert.Equal(t, []string{"operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken"}, texts(s.Failing, begin))
+		assert.Same(t, first, s.Operators, "the last good answer for the window, and for no other")
+
+		api.say("24h", nil)
+		second, err := p.Operators(t.Context(), day)
+		require.NoError(t, err)
+		s = h.Snapshot()
+		assert.Equal(t, []string{"dashboard 24h 1+1 false broken"}, texts(s.Failing, begin), "what was overcome fails no more")
+		assert.Same(t, second, s.Operators)
+	})
+}
+
+func TestHistoryHasTheLastCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		h := NewHistory("24h", nil)
+		p := start(&scriptedAPI{said: said{}}, func(o *Options) { o.History = h })
+		defer p.Close()
+		for i := range 50 {
+			_, err := p.Dashboard(t.Context(), day)
+			require.NoError(t, err)
+			calls := h.Snapshot().Calls
+			require.Len(t, calls, min(i+1, 20))
+			for k, c := range calls {
+				require.Equal(t, fmt.Sprintf("dashboard 24h %d+1 false <nil>", i-k), text(c, begin))
+			}
+		}
+	})
+}
+
+func TestHistoryOfCallsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		h := NewHistory("24h", nil)
+		p := start(&slowAPI{delay: time.Hour}, func(o *Options) { o.History = h; o.Timeout = 10 * time.Second })
+		defer p.Close()
+		_, err := scrape(t, p, 2*time.Second)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, []string{"operators 24h 0+2 true <nil>"}, texts(h.Snapshot().Calls, begin))
+		assert.Empty(t, h.Snapshot().Failing, "it may still end well")
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, []string{"operators 24h 0+10 false context deadline exceeded"}, texts(h.Snapshot().Calls, begin))
+		assert.Len(t, h.Snapshot().Failing, 1)
+		assert.Empty(t, h.flying)
+	})
+}
+
+func TestHistoryOfWhatACallInFlightHasMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		via := busy{begin.Add(15 * time.Second), http.Header{"Retry-After": {"20"}}}
+		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}))
+		require.NoError(t, err)
+		h := NewHistory("24h", nil)
+		p := start(client, func(o *Options) { o.History = h })
+		defer p.Close()
+		_, err = scrape(t, p, 5*time.Second)
+		require.Error(t, err)
+		assert.Equal(t, []string{"operators 24h 0+5 true asking the operators endpoint: HTTP 429, too many calls: lengthen the scrape interval or set a ttl"}, texts(h.Snapshot().Calls, begin))
+		assert.Empty(t, h.Snapshot().Failing, "it may still end well")
+		_, err = scrape(t, p, 30*time.Second)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"operators 24h 0+20 false <nil>"}, texts(h.Snapshot().Calls, begin))
+	})
+}
+
+// BenchmarkHistory measures what remembering adds to a call.
+func BenchmarkHistory(b *testing.B) {
+	h := NewHistory("24h", nil)
+	answer := &chattonic.Operators{}
+	for b.Loop() {
+		h.end(h.begin(chattonic.EndpointOperators, day), answer, nil)
+	}
+}

@@ -1,0 +1,76 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/chattonic"
+)
+
+// cannedAPI answers at once, or has a dashboard that fails.
+type cannedAPI struct {
+	operators *chattonic.Operators
+	fails     bool
+}
+
+func (c cannedAPI) Operators(context.Context, chattonic.Window) (*chattonic.Operators, error) {
+	return c.operators, nil
+}
+
+func (c cannedAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.Dashboard, error) {
+	if c.fails {
+		return nil, chattonic.Error{Endpoint: chattonic.EndpointDashboard, Detail: "HTTP 404, nothing is there: check the base URL and the codename"}
+	}
+	return &chattonic.Dashboard{}, nil
+}
+
+func unlimited() *semaphore.Weighted { return semaphore.NewWeighted(1000) }
+
+// ask returns what the pages answer.
+func askPage(o Options, path string) *httptest.ResponseRecorder {
+	mux := http.NewServeMux()
+	for pattern, handler := range Handlers(o) {
+		mux.HandleFunc(pattern, handler)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+	return w
+}
+
+// TestManyTeamsAreShownSoon has a bound that is many times what it takes, for
+// slow machines.
+func TestManyTeamsAreShownSoon(t *testing.T) {
+	o := Options{Teams: manyTeams(t, 1000, 5)}
+	begin := time.Now()
+	w := askPage(o, "/")
+	assert.Less(t, time.Since(begin), 5*time.Second)
+	page := w.Body.String()
+	assert.Len(t, rows(t, page, "teams"), 1000)
+	assert.Contains(t, page, "1000 teams: 900 answering, 100 failing</p>")
+}
+
+func BenchmarkPages(b *testing.B) {
+	for _, n := range []int{1, 100, 1000} {
+		o := Options{Teams: manyTeams(b, n, 30)}
+		b.Run(fmt.Sprintf("overview/teams=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				askPage(o, "/")
+			}
+		})
+	}
+	for _, n := range []int{10, 100, 1000} {
+		o := Options{Teams: manyTeams(b, 1, n)}
+		b.Run(fmt.Sprintf("team/operators=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				askPage(o, "/teams/team-0")
+			}
+		})
+	}
+}

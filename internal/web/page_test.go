@@ -1,0 +1,116 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/poll"
+)
+
+// sizedTeams is a Fleet of teams of different sizes, all of whose texts hold
+// their codename.
+type sizedTeams map[string]*collector.Team
+
+func (s sizedTeams) Teams() (teams []*collector.Team, release func()) { return nil, func() {} }
+
+func (s sizedTeams) Team(codename string) ([]*collector.Team, func()) {
+	return []*collector.Team{s[codename]}, func() {}
+}
+
+func (s sizedTeams) Codenames() []string { return nil }
+
+// sizedTeam returns a team of n operators.
+func sizedTeam(t *testing.T, codename string, n int) *collector.Team {
+	t.Helper()
+	var operators []string
+	for i := range n {
+		operators = append(operators, fmt.Sprintf(`{"_id": "%s-%d", "displayName": "%[1]s \u00e9 %[3]d", "originsName": "%[1]s", "status": "%[1]s", "onlineTime": %[2]d, "nps": -1.25, "profile": %d}`, codename, i*7919%10007, i%13, i))
+	}
+	bodies := canned{
+		"operator": []byte(`{"status": true, "operators": [` + strings.Join(operators, ",") + `], "queryPending": 3}`),
+		"bigquery": []byte(`[{"date": "0", "totalUsers": ` + fmt.Sprint(n) + `}]`),
+	}
+	client, err := chattonic.New("http://chat-tonic.example", codename, chattonic.WithHTTPClient(&http.Client{Transport: bodies}), chattonic.WithClock(func() time.Time { return noon }))
+	require.NoError(t, err)
+	poller := poll.New(client, poll.Options{Timeout: time.Minute, Limit: semaphore.NewWeighted(100)})
+	t.Cleanup(poller.Close)
+	window, err := chattonic.ParseWindow("24h")
+	require.NoError(t, err)
+	return collector.NewTeam(collector.Settings{
+		Codename: codename, API: poller, Collectors: []string{"operators", "dashboard"},
+		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
+	})
+}
+
+// Buffers are used again and again, by scrapes of all teams at the same time.
+func TestScrapesHaveNothingOfOtherTeams(t *testing.T) {
+	sizes := map[string]int{"acme": 1, "globex": 3, "initech": 40, "umbrella": 300, "hooli": 800}
+	teams := sizedTeams{}
+	for codename, n := range sizes {
+		teams[codename] = sizedTeam(t, codename, n)
+	}
+	handler, err := New(Options{Fleet: teams, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(), ScrapeTimeout: time.Minute, Now: func() time.Time { return noon }})
+	require.NoError(t, err)
+	scrape := func(codename, accept, encoding string) string {
+		r := httptest.NewRequest(http.MethodGet, "/probe?target="+codename, http.NoBody)
+		r.Header.Set("Accept", accept)
+		r.Header.Set("Accept-Encoding", encoding)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		body := io.Reader(w.Body)
+		if w.Header().Get("Content-Encoding") == "gzip" {
+			unpacked, err := gzip.NewReader(body)
+			if !assert.NoError(t, err) { //nolint:testifylint // It is not the test's goroutine.
+				return ""
+			}
+			body = unpacked
+		}
+		var text bytes.Buffer
+		_, err := text.ReadFrom(body)
+		assert.NoError(t, err) //nolint:testifylint // It is not the test's goroutine.
+		return measured.ReplaceAllString(text.String(), "$1 measured")
+	}
+	text, openMetrics := "text/plain", string(expfmt.NewFormat(expfmt.TypeOpenMetrics))
+	want := make(map[string]string)
+	for codename, n := range sizes {
+		for _, accept := range []string{text, openMetrics} {
+			page := scrape(codename, accept, "identity")
+			require.Equal(t, n, strings.Count(page, "\nchattonic_operator_info{"))
+			for other := range sizes {
+				require.True(t, other == codename || !strings.Contains(page, other), "%s in the page of %s", other, codename)
+			}
+			want[codename+accept] = page
+		}
+	}
+	var scrapers sync.WaitGroup
+	for i := range 8 {
+		scrapers.Go(func() {
+			for k := range 3 {
+				for codename := range sizes {
+					accept := []string{text, openMetrics}[(i+k)%2]
+					if got := scrape(codename, accept, []string{"gzip", "identity"}[i/2%2]); got != want[codename+accept] {
+						t.Errorf("the page of %s is another one while other teams are scraped", codename)
+					}
+				}
+			}
+		})
+	}
+	scrapers.Wait()
+}
