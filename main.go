@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -17,9 +18,10 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/version"
-	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 	"golang.org/x/term"
 
+	"chattonic_exporter/internal/backfill"
+	"chattonic_exporter/internal/check"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/npsexport"
@@ -36,20 +38,23 @@ const (
 )
 
 func main() {
+	// Next to nothing outlives a scrape. This is never touched, takes no memory and
+	// lets that much garbage more lie before it is worth a collection.
+	room := make([]byte, 8<<20)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	runtime.KeepAlive(room)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
-		os.Exit(1)
+		os.Exit(check.ExitCode(err))
 	}
 }
 
 // flags are the values of all flags.
 type flags struct {
-	configFile          string
-	single              config.Flags
+	teams               config.Flags
 	logLevel, logFormat string
 	maxBody             units.Base2Bytes
 	demo, once, reload  bool
@@ -57,13 +62,15 @@ type flags struct {
 	server    serve.Options
 	simulate  simulate.Options
 	nps       npsexport.Options
+	backfill  backfill.Options
+	check     check.Options
 	checked   string
 	healthURL string
 }
 
 // run runs the command that args name until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := &flags{single: config.Flags{Token: os.Getenv(tokenVariable)}}
+	f := &flags{teams: config.Flags{Token: os.Getenv(tokenVariable)}}
 	app := f.app()
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 	shown := false // the help or the version
@@ -73,28 +80,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w: see %s --help", err, program)
+		return check.Usage(app, args, fmt.Errorf("%w: see %s --help", err, program))
+	}
+	if err := f.complete(stderr); err != nil {
+		return check.Usage(app, args, err)
 	}
 	switch command {
+	case "backfill":
+		o := f.backfill
+		o.Load, o.Timeout, o.MaxBody, o.MaxCalls = f.teams.Load, f.server.RequestTimeout, f.server.MaxBody, f.server.MaxCalls
+		o.Logger, o.Out, o.Progress, o.UserAgent = f.server.Logger, stdout, stderr, userAgent()
+		return backfill.Run(ctx, o)
 	case "simulate":
 		f.simulate.Out = stdout
 		return simulate.Run(ctx, f.simulate)
 	case "nps-export":
 		return f.exportNPS(ctx, stdout)
+	case "check":
+		o := f.check
+		o.Load, o.Out, o.UserAgent, o.Timeout, o.MaxBody, o.MaxCalls = f.teams.Load, stdout, userAgent(), f.server.RequestTimeout, f.server.MaxBody, f.server.MaxCalls
+		return check.Run(ctx, o)
 	case "check-config":
-		c, err := config.Load(f.checked)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(stdout, "%s is valid, teams: %d\n", f.checked, len(c.Teams))
-		return err
+		return check.Config(f.checked, stdout)
 	case "healthcheck":
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		return web.CheckHealth(ctx, f.healthURL)
 	}
-	return f.serve(ctx, stdout, stderr)
+	return f.serve(ctx, stdout)
 }
+
+func userAgent() string { return program + "/" + version.Version }
 
 // app declares the commands and flags. Each flag is an environment variable,
 // too: --chattonic.url is CHATTONIC_EXPORTER_CHATTONIC_URL.
@@ -102,10 +118,10 @@ func (f *flags) app() *kingpin.Application {
 	app := kingpin.New(program, "Prometheus exporter for the stats of Chat-Tonic teams. Look around with --demo; serve --help has all flags of the server.").DefaultEnvars().Version(version.Print(program))
 	app.HelpFlag.Short('h').NoEnvar()
 	app.VersionFlag.NoEnvar() // which may hold a version where an image names it so
-	app.Flag("config.file", "YAML file that names the teams.").StringVar(&f.configFile)
-	app.Flag("chattonic.url", "Base URL of the API, for one team without a file.").StringVar(&f.single.URL)
-	app.Flag("chattonic.codename", "Codename of the one team.").StringVar(&f.single.Codename)
-	app.Flag("chattonic.token-file", "File with the access token of the one team. The token itself may be in "+tokenVariable+".").StringVar(&f.single.TokenFile)
+	app.Flag("config.file", "YAML file that names the teams.").StringVar(&f.teams.File)
+	app.Flag("chattonic.url", "Base URL of the API, for one team without a file.").StringVar(&f.teams.URL)
+	app.Flag("chattonic.codename", "Codename of the one team.").StringVar(&f.teams.Codename)
+	app.Flag("chattonic.token-file", "File with the access token of the one team. The token itself may be in "+tokenVariable+".").StringVar(&f.teams.TokenFile)
 	app.Flag("chattonic.request-timeout", "Ends a call to the API, which may outlive the scrape that began it.").Default("30s").DurationVar(&f.server.RequestTimeout)
 	app.Flag("chattonic.max-body-size", "Size beyond which an answer is refused.").Default("64MiB").BytesVar(&f.maxBody)
 	app.Flag("chattonic.max-calls", "Calls to the API at a time.").Default("100").Int64Var(&f.server.MaxCalls)
@@ -113,12 +129,8 @@ func (f *flags) app() *kingpin.Application {
 	app.Flag("log.format", "Format of log lines: "+strings.Join(logging.Formats, ", ")+".").Default("logfmt").EnumVar(&f.logFormat, logging.Formats...)
 
 	cmd := app.Command("serve", "Serve metrics; this is the default.").Default()
-	f.server.Listen = kingpinflag.AddFlags(cmd, ":10042")
-	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe.").Default("true").BoolVar(&f.server.TeamsOnMetrics)
-	cmd.Flag("web.max-scrapes", "Scrapes at a time, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&f.server.MaxScrapes)
+	f.server.Flags(cmd)
 	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case.").Default("true").BoolVar(&f.reload)
-	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/.").BoolVar(&f.server.Profiling)
-	cmd.Flag("scrape.timeout-offset", "How long before Prometheus's own timeout a scrape is answered.").Default("500ms").DurationVar(&f.server.TimeoutOffset)
 	cmd.Flag("demo", "Serve simulated teams.").BoolVar(&f.demo)
 	cmd.Flag("once", "Print the teams' metrics of one scrape and end.").BoolVar(&f.once)
 
@@ -128,6 +140,12 @@ func (f *flags) app() *kingpin.Application {
 	cmd = app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail.")
 	f.nps.Flags(cmd)
 
+	cmd = app.Command("backfill", "Write a file of the past for Prometheus, as scrapes would have shown it.")
+	f.backfill.Flags(cmd)
+
+	cmd = app.Command("check", "Ask each team once, and say what its API answers and what scraping it costs.")
+	f.check.Flags(cmd)
+
 	cmd = app.Command("check-config", "Say whether a configuration file is valid.")
 	cmd.Arg("file", "The file.").Required().StringVar(&f.checked)
 
@@ -136,38 +154,25 @@ func (f *flags) app() *kingpin.Application {
 	return app
 }
 
-// load reads the configuration, from the file or the flags of one team.
-func (f *flags) load() (*config.Config, error) {
-	single := f.single != (config.Flags{})
-	switch {
-	case f.configFile != "" && single:
-		return nil, errors.New("--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and " + tokenVariable)
-	case f.configFile != "":
-		return config.Load(f.configFile)
-	case single:
-		return config.Single(f.single)
-	}
-	return nil, errors.New("there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, or several with --config.file; or look around with --demo")
-}
-
-func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
-	logger, slogger, err := logging.New(stderr, f.logLevel, f.logFormat)
-	if err != nil {
-		return err
-	}
-	o := f.server
-	if o.RequestTimeout <= 0 || f.maxBody <= 0 || o.MaxCalls <= 0 {
+// complete checks and fills in what several commands have in common.
+func (f *flags) complete(stderr io.Writer) (err error) {
+	o := &f.server
+	o.MaxBody = int64(f.maxBody)
+	if o.RequestTimeout <= 0 || o.MaxBody <= 0 || o.MaxCalls <= 0 {
 		return errors.New("--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
 	}
-	if o.MaxScrapes < 0 {
-		return errors.New("--web.max-scrapes must be 0, for any number, or more")
-	}
-	o.Load, o.MaxBody, o.NoReload, o.Simulated, o.Logger, o.Slogger = f.load, int64(f.maxBody), !f.reload, f.demo, logger, slogger
+	o.Logger, o.Slogger, err = logging.New(stderr, f.logLevel, f.logFormat)
+	return err
+}
+
+func (f *flags) serve(ctx context.Context, stdout io.Writer) error {
+	o := f.server
+	o.Load, o.NoReload, o.Simulated = f.teams.Load, !f.reload, f.demo
 	if f.demo {
-		if f.configFile != "" || f.single != (config.Flags{}) {
+		if f.teams != (config.Flags{}) {
 			return errors.New("--demo has teams of its own: leave out --config.file, --chattonic.* and " + tokenVariable)
 		}
-		demo, err := simulate.StartDemo(ctx, logger)
+		demo, err := simulate.StartDemo(ctx, o.Logger)
 		if err != nil {
 			return err
 		}
@@ -181,12 +186,12 @@ func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 func (f *flags) exportNPS(ctx context.Context, stdout io.Writer) error {
-	c, err := f.load()
+	c, err := f.teams.Load()
 	if err != nil {
 		return err
 	}
 	o := f.nps
-	o.Teams, o.Out, o.Timeout, o.UserAgent = c.Teams, stdout, f.server.RequestTimeout, program+"/"+version.Version
+	o.Teams, o.Out, o.Timeout, o.UserAgent = c.Teams, stdout, f.server.RequestTimeout, userAgent()
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		o.In = os.Stdin
 	}

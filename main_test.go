@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -23,7 +24,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +39,7 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/logging/loggingtest"
 )
 
 // asProgram is the variable that has the test binary be the exporter.
@@ -74,24 +75,6 @@ const (
 // client makes each request on a connection of its own, so that none is left.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// output is written by the exporter and read by the test at the same time.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // command runs a command that ends by itself.
 func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
@@ -103,7 +86,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
 // exporter is the exporter at work.
 type exporter struct {
 	url    string
-	stderr output
+	stderr loggingtest.Buffer
 	cancel func()
 	ended  chan error
 }
@@ -278,7 +261,7 @@ func TestVersionAndHelp(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
 		text := help(args...)
-		for _, want := range []string{"usage: chattonic_exporter", "serve*", "simulate", "nps-export", "check-config", "healthcheck", "--demo", "CHATTONIC_EXPORTER_TOKEN"} {
+		for _, want := range []string{"usage: chattonic_exporter", "serve*", "simulate", "nps-export", "check ", "check-config", "healthcheck", "--demo", "CHATTONIC_EXPORTER_TOKEN"} {
 			assert.Contains(t, text, want)
 		}
 	}
@@ -293,7 +276,7 @@ func TestWrongUsage(t *testing.T) {
 		{"--chattonic.token=secret", "unknown long flag '--chattonic.token': see chattonic_exporter --help"},
 		{"--log.level=loud", "enum value must be one of debug,info,warn,error, got 'loud': see chattonic_exporter --help"},
 		{"--log.format=xml", "enum value must be one of logfmt,json, got 'xml': see chattonic_exporter --help"},
-		{"backfill", "unexpected backfill: see chattonic_exporter --help"},
+		{"backfil", "unexpected backfil: see chattonic_exporter --help"},
 		{"check-config", "required argument 'file' not provided: see chattonic_exporter --help"},
 	} {
 		stdout, stderr, err := command(t, c.arg)
@@ -535,7 +518,7 @@ func TestTLSAndPassword(t *testing.T) {
 		{"nobody", "correct horse", http.StatusUnauthorized},
 		{"", "", http.StatusUnauthorized},
 	} {
-		for _, path := range []string{"/metrics", "/", "/sd", "/probe?target=acme"} {
+		for _, path := range []string{"/metrics", "/", "/teams/acme", "/assets/status.js", "/sd", "/probe?target=acme"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(e.url, "http:", "https:", 1)+path, http.NoBody)
 			require.NoError(t, err)
 			if c.user != "" {
@@ -643,6 +626,64 @@ func TestCheckConfig(t *testing.T) {
 	assert.Empty(t, stdout)
 }
 
+// TestCheck holds that the check counts the series that a scrape makes, and how
+// the program ends.
+func TestCheck(t *testing.T) {
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme", "beta"))
+	scrape, _, err := command(t, "--once", "--config.file="+path)
+	require.NoError(t, err)
+	samples := strings.Count(scrape, "\n") - strings.Count(scrape, "\n#") - 1
+	stdout, stderr, err := command(t, "check", "--config.file="+path, "--output=json", "--servers=2")
+	require.NoError(t, err)
+	assert.Empty(t, stderr)
+	var report struct {
+		Series       int
+		CallsPerHour float64 `json:"calls_per_hour"`
+		Teams        []struct{ Codename string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+	assert.Equal(t, samples, report.Series)
+	assert.InDelta(t, 2*2*2*60, report.CallsPerHour, 0)
+	assert.Len(t, report.Teams, 2)
+
+	t.Setenv(tokenVariable, token)
+	stdout, _, err = command(t, "check", "--chattonic.url="+api.url, "--chattonic.codename=acme")
+	require.NoError(t, err)
+	assert.Regexp(t, `^Team acme\n  reachable +yes\n  token accepted +yes\n`, stdout)
+	assert.NotContains(t, stdout, token)
+	require.NoError(t, os.Unsetenv(tokenVariable))
+
+	require.NoError(t, api.SetFault("beta", "", chattonictest.Fault{Status: http.StatusUnauthorized}))
+	for _, c := range []struct {
+		want   int
+		args   []string
+		stderr string
+	}{
+		{1, []string{"check", "--config.file=" + path}, "not all was read of beta; the report says why"},
+		{1, []string{"check"}, "there is no team to ask: "},
+		{1, []string{"check", "--config.file=" + path + "x"}, "cannot be read"},
+		{2, []string{"check", "--config.file=" + path, "--output=xml"}, "enum value must be one of text,json, got 'xml': see chattonic_exporter --help"},
+		{2, []string{"--config.file=" + path, "check", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
+		{2, []string{"check", "--config.file=" + path, "--servers=0"}, "--servers must be 1 or more"},
+		{2, []string{"check", "--config.file=" + path, "--chattonic.request-timeout=0s"}, "must be more than 0"},
+		{1, []string{"check-config", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
+		{1, []string{"--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
+	} {
+		self, err := os.Executable()
+		require.NoError(t, err)
+		cmd := exec.CommandContext(t.Context(), self, c.args...)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		err = cmd.Run()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		assert.Equal(t, c.want, exit.ExitCode(), c.args)
+		assert.Contains(t, stderr.String(), c.stderr)
+	}
+}
+
 func TestHealthcheck(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	api := startAPI(t)
@@ -664,7 +705,7 @@ func TestHealthcheck(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var stdout output
+	var stdout loggingtest.Buffer
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, []string{"simulate", "--listen-address=127.0.0.1:0", "--team=gamma", "--token=" + token, "--documented"}, &stdout, io.Discard)
@@ -710,6 +751,40 @@ func TestNPSExport(t *testing.T) {
 	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
 }
 
+func TestBackfill(t *testing.T) {
+	api := startAPI(t)
+	output := filepath.Join(t.TempDir(), "past.om")
+	past := []string{
+		"backfill", "--config.file=" + file(t, "teams.yml", api.config("acme", "beta")), "--team=beta", "--window=24h",
+		"--start=2021-11-01", "--end=2021-11-01T12:00:00Z", "--step=6h", "--rate=1000", "--output=" + output,
+	}
+	stdout, _, err := command(t, append(past, "--dry-run")...)
+	require.NoError(t, err)
+	assert.Contains(t, stdout, "3 steps from 2021-11-01T00:00:00Z to 2021-11-01T12:00:00Z, every 6h, of 1 teams.\n6 calls to the API")
+	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointOperators))
+	assert.NoFileExists(t, output)
+
+	// Limits of calls hold for these, too.
+	_, _, err = command(t, append(past, "--chattonic.max-body-size=100B")...)
+	require.ErrorContains(t, err, "the answer has more than 100 bytes")
+	assert.NoDirExists(t, output+".partial")
+	_, _, err = command(t, append(past, "--chattonic.max-calls=0")...)
+	require.EqualError(t, err, "--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
+	_, _, err = command(t, append(past, "--resume")...)
+	require.EqualError(t, err, "there is no "+output+".partial to go on with: leave --resume out to begin")
+
+	stdout, stderr, err := command(t, past...)
+	require.NoError(t, err)
+	assert.Contains(t, stdout, output+" has ")
+	text, err := os.ReadFile(output)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "\nchattonic_dashboard_new_users{team=\"beta\",window=\"24h\"} 1211.0 1635768000\n")
+	assert.NotContains(t, stdout+stderr+string(text), token)
+	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
+	_, _, err = command(t, past...)
+	require.EqualError(t, err, "--output "+output+" is there already: name another file, or remove it")
+}
+
 // TestWebFlags holds that what is served can be narrowed by flags.
 func TestWebFlags(t *testing.T) {
 	api := startAPI(t)
@@ -742,6 +817,29 @@ func TestWebFlags(t *testing.T) {
 	assert.Equal(t, []int{http.StatusNotFound, http.StatusOK, http.StatusServiceUnavailable}, []int{reload, profile, second})
 }
 
+// TestStatusPage holds that the pages are there by default, are about what the
+// exporter was asked for, and can be switched off.
+func TestStatusPage(t *testing.T) {
+	api := startAPI(t)
+	path := file(t, "teams.yml", api.config("acme"))
+	shown := startExporter(t, "--config.file="+path)
+	_, page := get(t, shown.url+"/")
+	assert.Contains(t, page, "1 team: 0 answering, 0 failing, 1 not scraped yet")
+	_, _ = get(t, shown.url+"/metrics")
+	_, page = get(t, shown.url+"/")
+	assert.Contains(t, page, "1 team: 1 answering, 0 failing</p>")
+	status, page := get(t, shown.url+"/teams/acme")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, page, "Chamo Operator")
+
+	hidden := startExporter(t, "--config.file="+path, "--no-web.status-page")
+	status, _ = get(t, hidden.url+"/teams/acme")
+	assert.Equal(t, http.StatusNotFound, status)
+	_, page = get(t, hidden.url+"/")
+	assert.Contains(t, page, "Prometheus metrics of Chat-Tonic teams")
+	assert.NotContains(t, page, "acme")
+}
+
 // hiddenToken is what TestTokenIsNowhere looks for.
 const hiddenToken = "unique-t0ken-Zq9wX4"
 
@@ -754,7 +852,7 @@ func startProgram(t *testing.T, environment []string, args ...string) (url strin
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, append(args, free)...)
 	cmd.Env = append(os.Environ(), append(environment, asProgram+"=1", "GOTRACEBACK=system")...)
-	said := new(output)
+	said := new(loggingtest.Buffer)
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
@@ -849,7 +947,7 @@ func TestTokenIsNowhere(t *testing.T) {
 				assert.Contains(t, texts["/metrics with fault "+fault], `chattonic_up{team="acme"} 0`, fault)
 			}
 			for _, path := range []string{
-				"/", "/probe?target=acme", "/probe?target=nobody", "/sd", "/config", "/-/config", "/api/v1/status/config", "/debug/vars", "/-/healthy", "/-/ready", "/-/reload",
+				"/", "/teams/acme", "/teams/nobody", "/probe?target=acme", "/probe?target=nobody", "/sd", "/config", "/-/config", "/api/v1/status/config", "/debug/vars", "/-/healthy", "/-/ready", "/-/reload",
 				"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/pprof/heap", "/debug/pprof/heap?debug=1", "/debug/pprof/allocs?debug=1",
 				"/debug/pprof/goroutine?debug=1", "/debug/pprof/goroutine?debug=2", "/debug/pprof/block?debug=1", "/debug/pprof/mutex?debug=1", "/debug/pprof/threadcreate?debug=1",
 				"/debug/pprof/trace?seconds=0.1",

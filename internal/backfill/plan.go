@@ -1,0 +1,186 @@
+package backfill
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/version"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/config"
+)
+
+// minRate is the least rate, in calls a second.
+const minRate = 0.001
+
+// plan is what is asked for.
+type plan struct {
+	teams []team
+	start time.Time
+	step  time.Duration
+	steps int
+	// settings are what the samples depend on, besides the API.
+	settings []setting
+}
+
+// team is a team with no other windows than those that are asked for.
+type team struct {
+	config.Team
+	// windowedOnly says that its first window is not among them.
+	windowedOnly bool
+}
+
+// setting is something that must not change from a run to one that goes on with
+// it.
+type setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// at returns the time of a step.
+func (p *plan) at(step int) time.Time { return p.start.Add(time.Duration(step) * p.step) }
+
+// calls returns the number of calls that a step takes.
+func (p *plan) calls() (n int) {
+	for _, t := range p.teams {
+		n += len(t.Windows) * len(t.Collectors)
+	}
+	return n
+}
+
+// plan reads the options, all of which it checks before a call is made.
+func (o *Options) plan(c *config.Config) (*plan, error) {
+	if o.Output == "" && !o.DryRun {
+		return nil, errors.New("--output is needed: the file to write")
+	}
+	teams, err := o.teams(c.Teams)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{teams: teams}
+	step, err := model.ParseDuration(o.Step)
+	if p.step = time.Duration(step); err != nil || p.step <= 0 || p.step%time.Second != 0 {
+		return nil, fmt.Errorf("--step %q is no duration of whole seconds: use one such as 5m, 1h or 1d", o.Step)
+	}
+	if p.start, err = o.time("--start", o.Start, teams); err != nil {
+		return nil, err
+	}
+	end, err := o.time("--end", o.End, teams)
+	switch {
+	case err != nil:
+		return nil, err
+	case end.Before(p.start):
+		return nil, fmt.Errorf("--end %s is before --start %s", o.End, o.Start)
+	case end.After(o.Now()):
+		return nil, fmt.Errorf("--end %s has not come yet: use a time up to now", o.End)
+	}
+	p.steps = 1 + int(end.Sub(p.start)/p.step)
+	p.settings = append([]setting{
+		{"version of the exporter", version.Version},
+		{"--start", p.start.Format(time.RFC3339)},
+		{"--end", end.Format(time.RFC3339)},
+		{"--step", step.String()},
+	}, describe(teams)...)
+	return p, nil
+}
+
+// teams returns the teams that are asked for, in the order of the configuration.
+func (o *Options) teams(configured []config.Team) (teams []team, err error) {
+	var codenames, windows []string
+	for _, t := range configured {
+		codenames = append(codenames, t.Codename)
+		if len(o.Codenames) > 0 && !slices.Contains(o.Codenames, t.Codename) {
+			continue
+		}
+		names := windowNames(t)
+		windows = append(windows, names...)
+		teams = append(teams, team{Team: t, windowedOnly: len(o.Windows) > 0 && !slices.Contains(o.Windows, names[0])})
+	}
+	for _, codename := range o.Codenames {
+		if !slices.Contains(codenames, codename) {
+			return nil, fmt.Errorf("--team %q is not configured: use %s", codename, strings.Join(codenames, ", "))
+		}
+	}
+	if len(o.Windows) == 0 {
+		return teams, nil
+	}
+	slices.Sort(windows)
+	windows = slices.Compact(windows)
+	for _, window := range o.Windows {
+		if !slices.Contains(windows, window) {
+			return nil, fmt.Errorf("--window %q is not configured: use %s", window, strings.Join(windows, ", "))
+		}
+	}
+	for i := range teams {
+		t := &teams[i]
+		has := strings.Join(windowNames(t.Team), ", ")
+		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w chattonic.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
+		if len(t.Windows) == 0 {
+			return nil, fmt.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
+		}
+	}
+	return teams, nil
+}
+
+func windowNames(t config.Team) (names []string) {
+	for _, w := range t.Windows {
+		names = append(names, w.Name())
+	}
+	return names
+}
+
+// time reads --start or --end. A date must mean the same for all teams, so that
+// their samples are of the same times.
+func (*Options) time(flag, text string, teams []team) (at time.Time, err error) {
+	if text == "" {
+		return at, errors.New("--start and --end are needed")
+	}
+	for i, t := range teams {
+		of, err := config.ParseTime(text, t.Location)
+		if err != nil {
+			return at, fmt.Errorf("%s %w", flag, err)
+		}
+		if i > 0 && !of.Equal(at) {
+			return at, fmt.Errorf("%s %s begins at another time for team %q than for team %q, which has another time zone: use a time such as %s, or one --team after the other",
+				flag, text, t.Codename, teams[0].Codename, at.UTC().Format(time.RFC3339))
+		}
+		at = of
+	}
+	switch {
+	// Prometheus's reader of OpenMetrics may take a fraction for a millisecond
+	// less.
+	case at.Nanosecond() != 0:
+		return at, fmt.Errorf("%s %s has a fraction of a second: use whole seconds", flag, text)
+	case at.Unix() < 0:
+		return at, fmt.Errorf("%s %s is before 1970: use a later time", flag, text)
+	}
+	return at.UTC(), nil
+}
+
+// describe returns what is configured about teams that their samples depend on.
+// How the API is reached, such as by which token, may change.
+func describe(teams []team) (settings []setting) {
+	var codenames []string
+	for _, t := range teams {
+		codenames = append(codenames, t.Codename)
+		for _, s := range []setting{
+			{"base_url", t.BaseURL},
+			{"windows", strings.Join(windowNames(t.Team), ", ")},
+			{"first window", strconv.FormatBool(!t.windowedOnly)},
+			{"timezone", t.Location.String()},
+			{"duration_unit", t.DurationUnit.String()},
+			{"date_format_group", t.DateFormatGroup},
+			{"delay", t.Delay.String()},
+			{"collectors", strings.Join(t.Collectors, ", ")},
+			{"operator_names", strconv.FormatBool(t.OperatorNames)},
+		} {
+			settings = append(settings, setting{fmt.Sprintf("%s of team %q", s.Name, t.Codename), s.Value})
+		}
+	}
+	return append([]setting{{"list of teams", strings.Join(codenames, ", ")}}, settings...)
+}

@@ -1,0 +1,265 @@
+// Package check is the command that asks each team once, and says what comes
+// back: whether it can be reached, what its answers hold, how they depart from
+// the documented ones, and what scraping it costs. There is the command that
+// looks at a configuration file alone, too.
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/exposition"
+	"chattonic_exporter/internal/fleet"
+)
+
+// command is what the command is called.
+const command = "check"
+
+// few is how many teams are asked at a time: a check is in no hurry.
+const few = 4
+
+// The values of Options.Output.
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// Options say what is checked, and how it is said.
+type Options struct {
+	// Output is the form of the report: text or json.
+	Output string
+	// ScrapeInterval is how often a Prometheus server is to scrape, and Servers
+	// is how many do: from them follows how many calls that makes.
+	ScrapeInterval time.Duration
+	Servers        int
+
+	// Load reads the configuration.
+	Load func() (*config.Config, error)
+	// Timeout ends a call to the API.
+	Timeout time.Duration
+	// MaxBody is the size in bytes beyond which an answer is refused.
+	MaxBody int64
+	// MaxCalls is the number of calls at a time.
+	MaxCalls int64
+	// UserAgent is what requests say they come from.
+	UserAgent string
+	// Out is where the report goes.
+	Out io.Writer
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Flags declares the flags of the command.
+func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	cmd.Flag("output", "Form of the report: text or json.").Default(outputText).EnumVar(&o.Output, outputText, outputJSON)
+	cmd.Flag("scrape-interval", "How often a Prometheus server is to scrape, to tell how many calls that makes.").Default("60s").DurationVar(&o.ScrapeInterval)
+	cmd.Flag("servers", "How many Prometheus servers are to scrape.").Default("1").IntVar(&o.Servers)
+}
+
+// usageError is a command line that cannot be followed.
+type usageError struct{ error }
+
+// Unwrap returns what is wrong with it.
+func (u usageError) Unwrap() error { return u.error }
+
+// Usage returns the error of parsing args, which for this command has an exit
+// code of its own.
+func Usage(app *kingpin.Application, args []string, err error) error {
+	parsed, _ := app.ParseContext(args) // whose error is err, or is found later
+	if parsed != nil && parsed.SelectedCommand != nil && parsed.SelectedCommand.FullCommand() == command {
+		return usageError{err}
+	}
+	return err
+}
+
+// ExitCode returns what the program exits with after an error: 2 where the
+// command line of this command is wrong, and 1 otherwise.
+func ExitCode(err error) int {
+	if errors.As(err, new(usageError)) {
+		return 2
+	}
+	return 1
+}
+
+// Config says that a configuration file is valid, or fails.
+func Config(path string, out io.Writer) error {
+	c, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s is valid, teams: %d\n", path, len(c.Teams))
+	return err
+}
+
+// Run asks all teams and reports. It fails when not all was read of each, and
+// reports nothing when ctx ends before it is done.
+func Run(ctx context.Context, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	switch {
+	case o.ScrapeInterval <= 0:
+		return usageError{errors.New("--scrape-interval must be more than 0")}
+	case o.Servers < 1:
+		return usageError{errors.New("--servers must be 1 or more")}
+	}
+	c, err := o.Load()
+	if err != nil {
+		return err
+	}
+	report := Report{ScrapeIntervalSeconds: o.ScrapeInterval.Seconds(), Servers: o.Servers, Teams: make([]Team, len(c.Teams))}
+	calls, teams := semaphore.NewWeighted(o.MaxCalls), semaphore.NewWeighted(few)
+	var asking sync.WaitGroup
+	for i, t := range c.Teams {
+		if teams.Acquire(ctx, 1) != nil {
+			break
+		}
+		asking.Go(func() {
+			defer teams.Release(1)
+			report.Teams[i] = o.team(ctx, t, calls)
+		})
+	}
+	asking.Wait()
+	if ctx.Err() != nil {
+		return fmt.Errorf("checking the teams: %w before all were asked", context.Cause(ctx))
+	}
+	failed := report.sum()
+	if err := o.write(&report); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if failed != nil {
+		return errors.New("not all was read of " + strings.Join(failed, ", ") + "; the report says why")
+	}
+	return nil
+}
+
+func (o *Options) write(r *Report) error {
+	if o.Output == outputJSON {
+		encoder := json.NewEncoder(o.Out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(r)
+	}
+	_, err := io.WriteString(o.Out, r.text())
+	return err
+}
+
+// team asks a team.
+func (o *Options) team(ctx context.Context, t config.Team, limit *semaphore.Weighted) Team {
+	client, httpClient, err := fleet.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody), chattonic.WithClock(o.Now))
+	if err != nil {
+		return failedTeam(t, err)
+	}
+	defer httpClient.CloseIdleConnections()
+	heard := &recorder{api: client, options: o, limit: limit, calls: make(map[asked]call)}
+	team := collector.NewTeam(fleet.Settings(t, heard))
+	answers := collector.New(ctx, log.NewNopLogger(), o.Now, team).Ask()
+	series, err := count(answers)
+	if err != nil {
+		return failedTeam(t, err)
+	}
+	return o.judge(t, heard.calls, series)
+}
+
+// count returns how many series the answers make.
+func count(answers collector.Answers) (int, error) {
+	var page lines
+	w := exposition.NewWriter(&page, false)
+	defer w.Close()
+	families, done := answers.Families()
+	defer done()
+	for _, family := range families {
+		family.Write(w)
+	}
+	err := w.Flush()
+	return page.samples, err
+}
+
+// lines counts the lines of a page that are samples.
+type lines struct {
+	samples int
+	within  bool // a line has begun
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	for _, c := range p {
+		if !l.within && c != '#' && c != '\n' {
+			l.samples++
+		}
+		l.within = c != '\n'
+	}
+	return len(p), nil
+}
+
+// asked is what a call asks for.
+type asked struct {
+	endpoint chattonic.Endpoint
+	window   string
+}
+
+// call is what came of a call.
+type call struct {
+	window  chattonic.Window
+	latency time.Duration
+	// operators or dashboard is the answer, unless there is an error.
+	operators *chattonic.Operators
+	dashboard *chattonic.Dashboard
+	err       error
+}
+
+// recorder asks an API, and keeps what it hears.
+type recorder struct {
+	api     collector.API
+	options *Options
+	limit   *semaphore.Weighted
+
+	mu    sync.Mutex
+	calls map[asked]call
+}
+
+// Operators asks for the operators.
+func (r *recorder) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
+	made := r.call(ctx, chattonic.EndpointOperators, w, func(ctx context.Context, c *call) (err error) {
+		c.operators, err = r.api.Operators(ctx, w)
+		return err
+	})
+	return made.operators, made.err
+}
+
+// Dashboard asks for the dashboard.
+func (r *recorder) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
+	made := r.call(ctx, chattonic.EndpointDashboard, w, func(ctx context.Context, c *call) (err error) {
+		c.dashboard, err = r.api.Dashboard(ctx, w)
+		return err
+	})
+	return made.dashboard, made.err
+}
+
+func (r *recorder) call(ctx context.Context, e chattonic.Endpoint, w chattonic.Window, ask func(context.Context, *call) error) call {
+	made := call{window: w}
+	if made.err = r.limit.Acquire(ctx, 1); made.err == nil {
+		defer r.limit.Release(1)
+		ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+		defer cancel()
+		start := r.options.Now()
+		made.err = ask(ctx, &made)
+		made.latency = r.options.Now().Sub(start)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls[asked{e, w.Name}] = made
+	return made
+}
