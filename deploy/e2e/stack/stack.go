@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // token guards the simulated API, and so nothing.
@@ -30,6 +32,12 @@ type Options struct {
 	// of them, or all if that is 0, are in the exporter's configuration.
 	Teams      []string
 	Configured int
+	// Scenario is what goes on in the teams at first; empty for an ordinary day,
+	// on which a queue may be long at some hours.
+	Scenario string
+	// Closed are those of the teams that are outside their business hours, for
+	// days to come.
+	Closed []string
 	// MultiTeam has each team scraped by itself.
 	MultiTeam bool
 	// Adapt changes a shipped file before it is used; nil where it is used as
@@ -66,6 +74,9 @@ func (s *Stack) start(ctx context.Context) error {
 	args := []string{"simulate", "--listen-address", address(s.Ports.Simulator), "--token", token}
 	for _, team := range s.Teams {
 		args = append(args, "--team", team)
+	}
+	if s.Scenario != "" {
+		args = append(args, "--scenario", s.Scenario)
 	}
 	if _, err := s.run(ctx, "simulator", s.SimulatorURL()+"/", s.Exporter, args...); err != nil {
 		return err
@@ -137,6 +148,10 @@ teams:
 `, s.SimulatorURL(), token)
 	for _, team := range teams {
 		fmt.Fprintf(&file, "  - codename: %s\n", team)
+		if slices.Contains(s.Closed, team) {
+			day := strings.ToLower(time.Now().UTC().AddDate(0, 0, 4).Weekday().String())
+			fmt.Fprintf(&file, "    business_hours: {hours: [{days: [%s], from: \"00:00\", to: \"24:00\"}]}\n", day)
+		}
 	}
 	if err := os.WriteFile(s.exporterConfig(), []byte(file.String()), 0o600); err != nil {
 		return fmt.Errorf("configuring the exporter: %w", err)
