@@ -18,8 +18,8 @@ ARG BRANCH=unknown
 ARG BUILD_DATE=unknown
 # The Makefile alone knows how to build; `make docker` passes the arguments.
 RUN --mount=type=cache,target=/go/pkg/mod \
-    --mount=type=cache,target=/root/.cache/go-build \
-    GOOS="$TARGETOS" GOARCH="$TARGETARCH" GOARM="${TARGETVARIANT#v}" \
+    --mount=type=cache,target=/go/build-cache \
+    GOCACHE=/go/build-cache GOOS="$TARGETOS" GOARCH="$TARGETARCH" GOARM="${TARGETVARIANT#v}" \
     make build VERSION="$VERSION" REVISION="$REVISION" BRANCH="$BRANCH" BUILD_DATE="$BUILD_DATE"
 
 # CA certificates and an unprivileged user, no shell.

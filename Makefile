@@ -1,5 +1,5 @@
-# Needs Go, git and make; everything else is fetched by Go. Tests also look for
-# data races where a C compiler is at hand.
+# Needs Go, git and make; everything else is fetched by Go, but for the Chromium
+# of `make e2e`. Tests also look for data races where a C compiler is at hand.
 
 BINARY := chattonic_exporter
 
@@ -36,14 +36,26 @@ BENCH ?= .
 COUNT ?= 1
 # How long each test of load goes on; from 10s on with 200 scrapers.
 LOAD ?= 30s
-# How long each fuzz target runs.
-FUZZTIME ?= 5s
+# Teams, operators of each and windows of each that `make bench-scale` measures;
+# with commas, each combination. How long it scrapes them once a minute each, and
+# the exporter's GOMEMLIMIT, or off.
+SCALE_TEAMS     ?= 1000
+SCALE_OPERATORS ?= 20
+SCALE_WINDOWS   ?= 1
+SCALE_TIME      ?= 60s
+SCALE_MEMORY    ?= 120MiB
+# How long each fuzz target runs: a number of times, as a duration sometimes ends
+# in the fuzzer's own "context deadline exceeded".
+FUZZTIME ?= 10000x
 # The least coverage of each package below main, in per cent.
 COVER_MIN      ?= 90
 COVER_PACKAGES ?= ./chattonic/... ./collector/... ./internal/...
 # Further flags of the exporter, such as --web.listen-address=127.0.0.1:10042.
 DEMO_FLAGS ?=
 DOCKER     ?= docker
+# The browser of `make e2e`, where it is not in the PATH by a usual name.
+CHROMIUM_BIN ?=
+export CHROMIUM_BIN
 IMAGE      ?= chattonic-exporter
 
 LINT_MODULE := internal/tools/lint
@@ -58,7 +70,7 @@ PROMETHEUS := bin/prometheus
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: build ## Run the exporter on a simulated Chat-Tonic: http://localhost:10042
@@ -94,8 +106,20 @@ $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 $(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
 	$(call buildTools,$(E2E_MODULE))
 
+# It looks at the pages for people. Go has none to fetch: where there is no
+# browser, root gets Debian's, and others are told.
+.PHONY: browser
+browser:
+	@test -z "$$CHROMIUM_BIN" || exit 0; \
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit 0; \
+	done; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; then exit 0; fi; \
+	echo "There is no Chromium to look at the pages with: install it, on Debian by apt-get install chromium, or run make e2e CHROMIUM_BIN=/path/of/one." >&2; exit 1
+
 .PHONY: e2e
-e2e: build $(PROMETHEUS) $(HELM) ## Test what is in deploy/ with the real Prometheus and Alertmanager
+e2e: build $(PROMETHEUS) $(HELM) browser ## Test what is in deploy/ with the real Prometheus and Alertmanager, and the pages with Chromium
 	cd $(E2E_MODULE) && CGO_ENABLED=0 go test -count=1 -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: stack
@@ -120,8 +144,13 @@ load: ## Scrape 200 times at once, also while teams come and go (LOAD=30s each)
 bench: ## Run the benchmarks (BENCH=name, COUNT=times)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(TESTFLAGS) $(PACKAGES)
 
+.PHONY: bench-scale
+bench-scale: build ## Measure the exporter with many teams (SCALE_TEAMS=1000, SCALE_OPERATORS=20, …)
+	go test -count=1 -timeout 0 -v -run '^TestScale$$' $(TESTFLAGS) ./internal/serve -scale $(CURDIR)/$(BINARY) -scale.teams $(SCALE_TEAMS) \
+		-scale.operators $(SCALE_OPERATORS) -scale.windows $(SCALE_WINDOWS) -scale.time $(SCALE_TIME) -scale.memory $(SCALE_MEMORY)
+
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for a short time (FUZZTIME=5s)
+fuzz: ## Run each fuzz target some times (FUZZTIME=10000x, or 1m)
 	@list=$$(go test -list '^Fuzz' $(PACKAGES)) || { echo "$$list"; exit 1; }; \
 	echo "$$list" | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' | \
 	while read -r package name; do \
