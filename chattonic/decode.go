@@ -25,6 +25,8 @@ const (
 	// textShare is which part of an answer its texts may be, and maxTexts the
 	// number of bytes of them that are kept together: a single one keeps all.
 	textShare, maxTexts = 8, 16 << 10
+	// maxState is the number of bytes up to which a text may be a state.
+	maxState = 8
 	// exactDigits is how many digits a float64 always has room for.
 	exactDigits = 15
 )
@@ -61,7 +63,9 @@ type reader struct {
 	at    int // the next byte
 	depth int
 	texts strings.Builder // what texts are parts of
-	found Contract
+	// states are some of the short texts so far, which mostly come again.
+	states [8]Text
+	found  Contract
 }
 
 // decode reads an answer that is a single value, with read, and returns how it
@@ -408,10 +412,11 @@ func list[T any](r *reader, o *object[T]) ([]T, error) {
 			return nil, err
 		}
 		if len(items) == cap(items) {
-			// As many as there may be if the others are as long, but no more
-			// memory than the body has.
-			rest, each := len(r.body)-r.at, max((r.at-start)/(len(items)+1), int(reflect.TypeFor[T]().Size()))
-			items = slices.Grow(items, rest/each+1)
+			// As many as there may be if the others are as long, and some more, as
+			// to grow again is to copy; but no more memory than the body has.
+			rest, size := len(r.body)-r.at, int(reflect.TypeFor[T]().Size())
+			likely := rest / max(1, (r.at-start)/(len(items)+1))
+			items = slices.Grow(items, min(likely+likely/8, rest/size)+1)
 		}
 		items = append(items, o.item)
 	}
@@ -566,6 +571,17 @@ func (r *reader) text(kind byte) (Text, error) {
 // keep returns a copy of the text. Those of an answer share their memory, in
 // pieces: one by one they would be most of what an answer allocates.
 func (r *reader) keep(raw []byte) Text {
+	if n := len(raw); n > 0 && n <= maxState {
+		known := &r.states[(n+int(raw[n-1]))%len(r.states)]
+		if string(*known) != string(raw) {
+			*known = r.copied(raw)
+		}
+		return *known
+	}
+	return r.copied(raw)
+}
+
+func (r *reader) copied(raw []byte) Text {
 	if r.texts.Cap()-r.texts.Len() < len(raw) {
 		r.texts = strings.Builder{}
 		r.texts.Grow(max(len(raw), min(len(r.body)/textShare, maxTexts)))

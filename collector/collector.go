@@ -116,12 +116,22 @@ type Answers []interface {
 // Collector's context at the latest.
 func (c *Collector) Ask() Answers {
 	each := make([]Answers, len(c.teams))
-	var teams sync.WaitGroup
-	for i, t := range c.teams {
-		teams.Go(func() { each[i] = c.team(t) })
-	}
-	teams.Wait()
+	atOnce(len(c.teams), func(i int) { each[i] = c.team(c.teams[i]) })
 	return slices.Concat(each...)
+}
+
+// atOnce does something n times at the same time: the last time in the caller's
+// own goroutine, which would only wait for the others.
+func atOnce(n int, do func(i int)) {
+	var others sync.WaitGroup
+	for i := range n {
+		if i == n-1 {
+			do(i)
+			break
+		}
+		others.Go(func() { do(i) })
+	}
+	others.Wait()
 }
 
 // answer is what one source had for one window.
@@ -135,29 +145,30 @@ func (c *Collector) team(t *Team) (all Answers) {
 	now := present.Add(-t.Delay).In(t.Location)
 	answers := make([][]answer, len(t.Windows))
 	scopes := make([]*scope, len(t.Windows))
-	var calls sync.WaitGroup
+	asked := make([]chattonic.Window, len(t.Windows))
 	for w, spec := range t.Windows {
 		window := spec.At(now)
 		scopes[w] = &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
 		answers[w] = make([]answer, len(t.Collectors))
-		for k, name := range t.Collectors {
-			calls.Go(func() { answers[w][k] = c.ask(t, name, scopes[w], window) })
-		}
+		asked[w] = window
 	}
-	calls.Wait()
+	atOnce(len(t.Windows)*len(t.Collectors), func(i int) {
+		w, k := i/len(t.Collectors), i%len(t.Collectors)
+		answers[w][k] = c.ask(t, t.Collectors[k], scopes[w], asked[w])
+	})
 
 	up := true
 	for w, s := range scopes {
 		// Where an answer is shared with an earlier scrape, its window is what
 		// the samples are about.
 		read := slices.IndexFunc(answers[w], func(a answer) bool { return a.err == nil })
-		asked := answers[w][max(read, 0)].asked
+		about := answers[w][max(read, 0)].asked
 		for i := range answers[w] {
 			a := &answers[w][i]
 			all = append(append(all, a.parts...), &part[outcome]{table: outcomeTable, scope: s, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
-		all = append(all, &part[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{asked}})
+		all = append(all, &part[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{about}})
 	}
 	return append(all, &part[state]{table: stateTable, scope: scopes[0], items: []state{{up, t.QueriesPendingThreshold, t.within(present)}}})
 }

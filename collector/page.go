@@ -42,7 +42,7 @@ func (a Answers) Families() (all []Family, done func()) {
 func (t *table[T]) families(answers Answers) (families []Family, done func()) {
 	l, _ := t.listings.Get().(*listing[T])
 	if l == nil {
-		l = &listing[T]{table: t}
+		l = &listing[T]{table: t, last: make(map[*row[T]][]int)}
 		l.clear()
 	}
 	for _, a := range answers {
@@ -74,9 +74,15 @@ type listing[T any] struct {
 	others []thing[T]
 	shared texts
 	keys   []key
+	// last are the orders of a page before, of each row of labels of its own and of
+	// none: where each thing was before it was put in order. Operators come in
+	// the same order from one scrape to the next, so that these mostly are right
+	// again, and to sort what is sorted takes next to no time.
+	last map[*row[T]][]int
 }
 
-// clear leaves nothing of a scrape but the room that it took.
+// clear leaves nothing of a scrape but the room that it took, and how its things
+// were put in order.
 func (l *listing[T]) clear() {
 	clear(l.parts)
 	clear(l.things)
@@ -84,7 +90,7 @@ func (l *listing[T]) clear() {
 	clear(l.others)
 	*l = listing[T]{
 		table: l.table, parts: l.parts[:0], things: l.things[:0], own: l.own.emptied(), together: l.together[:0],
-		others: l.others[:0], shared: l.shared.emptied(), keys: l.keys[:0],
+		others: l.others[:0], shared: l.shared.emptied(), keys: l.keys[:0], last: l.last,
 	}
 }
 
@@ -113,9 +119,20 @@ func (l *listing[T]) value(t *thing[T], name *label[T]) string {
 }
 
 // appendOrdered appends things by the values of their labels, and then by team
-// and window.
-func (l *listing[T]) appendOrdered(ordered, things []thing[T], labels []label[T]) []thing[T] {
-	l.fillKeys(things, labels)
+// and window. The labels are those of a row, or with none those of the table.
+func (l *listing[T]) appendOrdered(ordered, things []thing[T], r *row[T]) []thing[T] {
+	labels := l.table.identity
+	if r != nil {
+		labels = r.own
+	}
+	last := l.last[r]
+	if len(last) != len(things) {
+		last = last[:0]
+		for i := range things {
+			last = append(last, i)
+		}
+	}
+	l.fillKeys(things, labels, last)
 	slices.SortFunc(l.keys, func(a, b key) int {
 		switch {
 		case a.first != b.first:
@@ -135,9 +152,11 @@ func (l *listing[T]) appendOrdered(ordered, things []thing[T], labels []label[T]
 		from = to
 	}
 	ordered = slices.Grow(ordered, len(things))
-	for _, k := range l.keys {
+	for i, k := range l.keys {
 		ordered = append(ordered, things[k.thing])
+		last[i] = k.thing
 	}
+	l.last[r] = last
 	return ordered
 }
 
@@ -157,7 +176,8 @@ type key struct {
 	thing         int
 }
 
-func (l *listing[T]) fillKeys(things []thing[T], labels []label[T]) {
+// fillKeys makes the keys of the things, in the order that was last.
+func (l *listing[T]) fillKeys(things []thing[T], labels []label[T], last []int) {
 	l.keys = slices.Grow(l.keys[:0], len(things))[:len(things)]
 	common := ""
 	if len(labels) > 0 && len(things) > 0 {
@@ -166,12 +186,12 @@ func (l *listing[T]) fillKeys(things []thing[T], labels []label[T]) {
 			common = common[:commonPrefix(common, l.value(&things[i], &labels[0]))]
 		}
 	}
-	for i := range things {
+	for k, i := range last {
 		var start [16]byte
 		if len(labels) > 0 {
 			copy(start[:], l.value(&things[i], &labels[0])[len(common):])
 		}
-		l.keys[i] = key{binary.BigEndian.Uint64(start[:8]), binary.BigEndian.Uint64(start[8:]), i}
+		l.keys[k] = key{binary.BigEndian.Uint64(start[:8]), binary.BigEndian.Uint64(start[8:]), i}
 	}
 }
 
@@ -195,7 +215,7 @@ func (l *listing[T]) order() {
 		}
 	}
 	n, labels := len(l.others), l.table.identity
-	l.things = l.appendOrdered(l.things, l.others, labels)
+	l.things = l.appendOrdered(l.things, l.others, nil)
 	// Each row goes through all of them, which takes half the time where they
 	// lie one after the other.
 	l.together, l.own.ends = slices.Grow(l.together, n), slices.Grow(l.own.ends, n+1)
@@ -235,7 +255,7 @@ func (l *listing[T]) write(w *exposition.Writer, r *row[T]) {
 	}
 	if len(r.labels) > 0 {
 		var own []byte
-		l.others = l.appendOrdered(l.others[:0], l.things, r.own)
+		l.others = l.appendOrdered(l.others[:0], l.things, r)
 		for i := range l.others {
 			own = l.appendOwn(own[:0], &l.others[i], r.own)
 			l.writeSample(w, r, &l.others[i], own, 0)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -124,6 +125,9 @@ func appendHelp(b []byte, help string, openMetrics bool) []byte {
 // appendEscaped appends text with a backslash before each backslash, line break
 // and quote. The line break becomes the letter n.
 func appendEscaped(b []byte, text string, quote byte) []byte {
+	if strings.IndexByte(text, quote) < 0 && strings.IndexByte(text, '\\') < 0 && strings.IndexByte(text, '\n') < 0 {
+		return append(b, text...)
+	}
 	from := 0
 	for i := range len(text) {
 		c := text[i]
@@ -149,7 +153,7 @@ const exact = 1e15
 // digits are right.
 func appendNumber(b []byte, v float64, openMetrics bool) []byte {
 	if n := int64(v); float64(n) == v && n > -exponentFrom && n < exponentFrom {
-		b = strconv.AppendInt(b, n, 10)
+		b = appendCount(b, n)
 		if openMetrics {
 			b = append(b, ".0"...)
 		}
@@ -173,6 +177,22 @@ func appendNumber(b []byte, v float64, openMetrics bool) []byte {
 		return append(b, "-Inf"...)
 	}
 	return strconv.AppendFloat(b, v, 'g', -1, 64) // which has a point or an exponent
+}
+
+// appendCount appends a whole number that is mostly small, without the detour by
+// which strconv takes those of any size.
+func appendCount(b []byte, n int64) []byte {
+	switch {
+	case n < 0:
+		return appendCount(append(b, '-'), -n)
+	case n < 10:
+		return append(b, byte('0'+n))
+	case n < 100:
+		return append(b, byte('0'+n/10), byte('0'+n%10))
+	case n >= 1000:
+		b = appendCount(b, n/1000)
+	}
+	return append(b, byte('0'+n/100%10), byte('0'+n/10%10), byte('0'+n%10))
 }
 
 // exponentFrom is from where on strconv's format g writes an exponent.

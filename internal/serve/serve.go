@@ -181,7 +181,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer e.fleet.Close()
-	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	e.registry.MustRegister(collectors.NewGoCollector(), &shared{Collector: collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), now: time.Now})
 	handler, err := e.handler()
 	if err != nil {
 		return err
