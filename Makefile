@@ -43,7 +43,7 @@ SCALE_TEAMS     ?= 1000
 SCALE_OPERATORS ?= 20
 SCALE_WINDOWS   ?= 1
 SCALE_TIME      ?= 60s
-SCALE_MEMORY    ?= 120MiB
+SCALE_MEMORY    ?= off
 # How long each fuzz target runs: a number of times, as a duration sometimes ends
 # in the fuzzer's own "context deadline exceeded".
 FUZZTIME ?= 10000x

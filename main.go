@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -38,13 +37,9 @@ const (
 )
 
 func main() {
-	// Next to nothing outlives a scrape. This is never touched, takes no memory and
-	// lets that much garbage more lie before it is worth a collection.
-	room := make([]byte, 8<<20)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	runtime.KeepAlive(room)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)

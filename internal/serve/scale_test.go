@@ -361,9 +361,7 @@ func TestScale(t *testing.T) {
 			l.report(t, at, l.measure(t, l.hurried))
 			if *scaleProgram != "" && s.teams <= scaleTeamsMost && s.operators <= scaleOperatorsMost && s.windows == 1 {
 				assert.Less(t, at.cpu/at.wall, shareMost, "share of a core")
-				if *scaleMemory != "off" { // without, the heap grows to three times of what is in use
-					assert.Less(t, at.memory, float64(memoryMost>>20), "MiB")
-				}
+				assert.Less(t, at.memory, float64(memoryMost>>20), "MiB")
 			}
 		})
 	}
