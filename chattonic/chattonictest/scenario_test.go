@@ -20,14 +20,17 @@ func online(operators []chattonic.Operator) (count int) {
 	return count
 }
 
+// moments are those at which a scenario begins.
+var moments = map[string]time.Time{
+	"noon":  noon.Add(123 * time.Millisecond),
+	"night": noon.Add(14 * time.Hour),
+	// The simulated day ends at 07:00 UTC.
+	"at the end of the day": noon.Add(16*time.Hour - 5*time.Minute),
+}
+
 func TestABacklogGrowsAndDrains(t *testing.T) {
 	t.Parallel()
-	for name, now := range map[string]time.Time{
-		"noon":  noon.Add(123 * time.Millisecond),
-		"night": noon.Add(14 * time.Hour),
-		// The simulated day ends at 07:00 UTC.
-		"at the end of the day": noon.Add(16*time.Hour - 5*time.Minute),
-	} {
+	for name, now := range moments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, zones[0], now, chattonictest.Team{Seed: 1, Operators: 10})
@@ -64,12 +67,7 @@ func TestABacklogGrowsAndDrains(t *testing.T) {
 
 func TestNothingWaitsInAQuietTeam(t *testing.T) {
 	t.Parallel()
-	for name, now := range map[string]time.Time{
-		"noon":  noon.Add(123 * time.Millisecond),
-		"night": noon.Add(14 * time.Hour),
-		// The simulated day ends at 07:00 UTC.
-		"at the end of the day": noon.Add(16*time.Hour - 5*time.Minute),
-	} {
+	for name, now := range moments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, zones[0], now, chattonictest.Team{Seed: 1, Operators: 10})
