@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -175,23 +176,20 @@ func (o *Options) server(handler http.Handler) *http.Server {
 	}
 }
 
-// room is never touched and takes no memory, but counts as in use when garbage is
-// measured against that.
-var room []byte
-
 // collectSeldom sets when garbage is collected, unless GOGC says it. Next to
 // nothing outlives a scrape, and what does is mostly connections, of which many
-// teams have many: so garbage may be half of what is in use, and 8 MiB.
-func collectSeldom() {
-	room = make([]byte, 16<<20)
+// teams have many: so garbage may be half of what is in use, and 8 MiB. Those are
+// of room, which is never touched and takes no memory, but counts as in use.
+func collectSeldom() (room []byte) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
+	return make([]byte, 16<<20)
 }
 
 // Run serves until ctx ends, and then lets the scrapes in flight be answered.
 func Run(ctx context.Context, o Options) error {
-	collectSeldom()
+	defer runtime.KeepAlive(collectSeldom())
 	e, err := start(o)
 	if err != nil {
 		return err
