@@ -94,8 +94,9 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 
 # The programs that a module of its own pins as tools: their dependencies are not
 # those of the exporter. They and what is tested with them are built with the
-# same flags, so that what they share is compiled once.
-buildTools = CGO_ENABLED=0 go build -C $(1) -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
+# same flags, so that what they share is compiled once. Prometheus needs no service
+# discovery of clouds here, only that by HTTP and files, which the tag leaves in.
+buildTools = CGO_ENABLED=0 go build -C $(1) -tags=remove_all_sd -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
 
 $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
 	$(call buildTools,$(LINT_MODULE))
