@@ -1,7 +1,6 @@
 package chattonic
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,31 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 )
-
-// Endpoint names one of the API's endpoints.
-type Endpoint string
-
-// The documented endpoints.
-const (
-	// EndpointOperators is /stats/operator.
-	EndpointOperators Endpoint = "operators"
-	// EndpointDashboard is /stats/bigquery with the query "dashboard".
-	EndpointDashboard Endpoint = "dashboard"
-	// EndpointNPS is /stats/nps/export.
-	EndpointNPS Endpoint = "nps_export"
-)
-
-var endpointPaths = map[Endpoint]string{
-	EndpointOperators: "operator",
-	EndpointDashboard: "bigquery",
-	EndpointNPS:       "nps/export",
-}
 
 const (
 	// DefaultMaxBody is the size in bytes beyond which an answer is refused.
@@ -50,9 +29,6 @@ const (
 	firstPause = 200 * time.Millisecond
 	// maxRedirects is what net/http allows by default.
 	maxRedirects = 10
-	// firstPart and maxPart are the sizes in bytes of the parts in which a body
-	// is read whose length is not known.
-	firstPart, maxPart = 32 << 10, 1 << 20
 	// dateForm is the documented form of dates, which are in UTC.
 	dateForm = "2006-01-02T15:04:05.000Z"
 )
@@ -68,10 +44,12 @@ type Client struct {
 	now             func() time.Time
 }
 
-// Attempt is one HTTP request of a call, for who counts and times them.
+// Attempt is one HTTP request of a call.
 type Attempt struct {
-	// Endpoint is what was asked.
+	// Endpoint is the endpoint of the call.
 	Endpoint Endpoint
+	// Window is the window of the call.
+	Window Window
 	// Retry is 0 for the first request of a call and counts up from there.
 	Retry int
 	// StatusCode is the HTTP status, or 0 where none was received.
@@ -79,6 +57,8 @@ type Attempt struct {
 	// Duration is the time from the request to the end of the answer's body,
 	// with any redirects that were followed between the two.
 	Duration time.Duration
+	// Err is why there is no answer, or nil. It is of the type Error.
+	Err error
 }
 
 // Option adjusts a Client.
@@ -115,16 +95,6 @@ func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.obs
 // WithClock has ReceivedAt, and the pause that a Retry-After date asks for, taken
 // from now instead of time.Now.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
-
-// retryNotice is the key of what WithRetryNotice adds to a context.
-type retryNotice struct{}
-
-// WithRetryNotice returns a context in which a call tells notice of each failure
-// after which it will ask again. Who waits less long than the call may take
-// learns in no other way what keeps it.
-func WithRetryNotice(ctx context.Context, notice func(Error)) context.Context {
-	return context.WithValue(ctx, retryNotice{}, notice)
-}
 
 // New returns a Client for the team with the codename at the API's base URL,
 // such as https://chat-tonic.example. It fails where either, or the token of
@@ -184,11 +154,11 @@ func CheckCodename(codename string) error {
 	return nil
 }
 
-// get makes a call: a GET, again where that can help before the deadline of
-// ctx, and decodes the answer.
-func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]string, decode func(reply) error) error {
+// get makes a call: a GET, repeated where that can help before the deadline of
+// ctx. It passes the answer to decode.
+func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window, query [][2]string, decode func(response) error) error {
 	query = append(query, [2]string{"startDate", formatDate(window.Start)}, [2]string{"endDate", formatDate(window.End)})
-	target := *c.base.JoinPath(endpointPaths[e])
+	target := *c.base.JoinPath(path)
 	target.RawQuery = encodeQuery(query)
 
 	tries := uint(maxTries)
@@ -196,25 +166,24 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	if !bounded {
 		tries = 1
 	}
-	notice, noticed := ctx.Value(retryNotice{}).(func(Error))
+	attempt := Attempt{Endpoint: e, Window: window}
 	var failure *Error
-	buffer, _ := bodies[e].Get().(*[]byte)
-	defer bodies[e].Put(buffer)
-	retry := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		start := time.Now()
-		answer, status, pause, err := c.try(ctx, e, target.String(), buffer)
-		c.observe(Attempt{Endpoint: e, Retry: retry, StatusCode: status, Duration: time.Since(start)})
-		retry++
-		if err == nil {
+		answer, status, pause, err := c.try(ctx, e, target.String())
+		attempt.StatusCode, attempt.Duration, attempt.Err = status, time.Since(start), nil
+		if failure = err; failure != nil {
+			attempt.Err = *failure
+		}
+		c.observe(attempt)
+		attempt.Retry++
+		switch {
+		case failure == nil:
 			if err := decode(answer); err != nil {
 				failure = new(answerError(e, status, err))
 				return struct{}{}, backoff.Permanent(failure)
 			}
 			return struct{}{}, nil
-		}
-		failure = err
-		switch {
 		case !failure.Retryable:
 			return struct{}{}, backoff.Permanent(failure)
 		case pause >= 0:
@@ -224,11 +193,6 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	},
 		backoff.WithMaxTries(tries),
 		backoff.WithMaxElapsedTime(time.Until(deadline)),
-		backoff.WithNotify(func(error, time.Duration) {
-			if noticed {
-				notice(*failure)
-			}
-		}),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: firstPause, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: time.Minute}),
 	)
 	switch {
@@ -240,15 +204,8 @@ func (c *Client) get(ctx context.Context, e Endpoint, window Window, query [][2]
 	return *failure
 }
 
-// bodies are buffers of the answers of each endpoint, which differ much in size.
-// When an answer has been decoded nothing refers to its buffer.
-var bodies = map[Endpoint]*sync.Pool{EndpointOperators: buffers(), EndpointDashboard: buffers(), EndpointNPS: buffers()}
-
-func buffers() *sync.Pool { return &sync.Pool{New: func() any { return new([]byte) }} }
-
-// try makes one request. The body is in the buffer, which grows where it must.
-// The pause is what Retry-After asks for, or negative.
-func (c *Client) try(ctx context.Context, e Endpoint, target string, buffer *[]byte) (answer reply, status int, pause time.Duration, failure *Error) {
+// try makes one request. The pause is what Retry-After asks for, or negative.
+func (c *Client) try(ctx context.Context, e Endpoint, target string) (answer response, status int, pause time.Duration, failure *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, once(e))
 	if err != nil {
 		return answer, 0, -1, new(transportError(ctx, e, 0, err))
@@ -272,7 +229,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, buffer *[]b
 	if answer.sent = req.Header; resp.Request != nil {
 		answer.sent = resp.Request.Header // with what transports have added
 	}
-	answer.body, err = readBody(resp, c.maxBody, buffer)
+	answer.body, err = readBody(resp, c.maxBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		failure = &Error{
@@ -290,64 +247,29 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, buffer *[]b
 // turned out to be closed, unless the request has a body that cannot be read
 // twice. An NPS export must not be sent again.
 func once(e Endpoint) io.Reader {
-	if e == EndpointNPS {
-		return struct{ io.Reader }{strings.NewReader("")}
+	if e.repeatable() {
+		return nil
 	}
-	return nil
+	return struct{ io.Reader }{strings.NewReader("")}
 }
 
 var errTooLarge = errors.New("too large")
 
-// readBody reads a body of up to limit bytes, into the buffer if that is large
-// enough. One without a known length comes in parts otherwise, so that what turns
-// out to be too large takes no more than the limit: a buffer that grows would
-// take three times as much.
-func readBody(resp *http.Response, limit int64, buffer *[]byte) ([]byte, error) {
-	if resp.ContentLength > limit {
+// readBody reads a body of up to limit bytes.
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	switch {
+	case resp.ContentLength > limit:
 		return nil, errTooLarge
+	case resp.ContentLength >= 0:
+		body := make([]byte, resp.ContentLength)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
 	}
-	size := min(max(int64(cap(*buffer)), firstPart), limit+1)
-	if resp.ContentLength >= 0 {
-		size = resp.ContentLength + 1 // with room to see that it ends there
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = errTooLarge
 	}
-	if int64(cap(*buffer)) < size {
-		*buffer = make([]byte, size)
-	}
-	part := (*buffer)[:size]
-	var parts [][]byte
-	for total := int64(0); ; {
-		n, ended, err := fill(part, resp.Body)
-		total += int64(n)
-		parts = append(parts, part[:n])
-		switch {
-		case err != nil:
-			return nil, err
-		case total > limit:
-			return nil, errTooLarge
-		case ended && len(parts) > 1:
-			*buffer = bytes.Join(parts, nil)
-			return *buffer, nil
-		case ended:
-			return parts[0], nil
-		}
-		part = make([]byte, min(2*int64(len(part)), maxPart, limit+1-total))
-	}
-}
-
-// fill reads until the part is full or the body has ended, which io.ReadFull
-// does not tell from a body that breaks off.
-func fill(part []byte, body io.Reader) (n int, ended bool, err error) {
-	for n < len(part) {
-		m, err := body.Read(part[n:])
-		n += m
-		if err == io.EOF {
-			return n, true, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-	}
-	return n, false, nil
+	return body, err
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date. Without a

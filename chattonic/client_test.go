@@ -283,14 +283,18 @@ func TestRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				via := &script{steps: test.steps}
 				var attempts []chattonic.Attempt
-				client := newClient(t, baseURL, via, chattonic.WithObserver(func(a chattonic.Attempt) { attempts = append(attempts, a) }))
+				client := newClient(t, baseURL, via, chattonic.WithObserver(func(a chattonic.Attempt) {
+					assert.Equal(t, a.StatusCode != http.StatusOK, a.Err != nil)
+					a.Err = nil
+					attempts = append(attempts, a)
+				}))
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				_, err := client.Operators(ctx, november)
 				assert.Equal(t, test.fails, err != nil, "%v", err)
 				var want []chattonic.Attempt
 				for i, status := range test.want {
-					want = append(want, chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Retry: i, StatusCode: status})
+					want = append(want, chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Window: november, Retry: i, StatusCode: status})
 				}
 				assert.Equal(t, want, attempts)
 				assert.Len(t, via.times, len(test.want))
@@ -369,25 +373,28 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestRetryNotice(t *testing.T) {
+func TestObserverSeesTheFailureOfEachRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		via := &script{steps: []transport{constant(429, "", "Retry-After", "1"), failing(io.EOF), constant(500, "")}}
+		via := &script{steps: []transport{constant(429, "", "Retry-After", "1"), failing(io.EOF), constant(200, noOperators)}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		var noticed []chattonic.Error
-		ctx = chattonic.WithRetryNotice(ctx, func(failure chattonic.Error) {
-			assert.Len(t, via.times, len(noticed)+1, "before it asks again")
-			noticed = append(noticed, failure)
-		})
-		_, err := newClient(t, baseURL, via).Operators(ctx, november)
-		assert.Equal(t, 500, asError(t, err).StatusCode, "which is no notice")
-		require.Len(t, noticed, 2)
+		var observed []chattonic.Attempt
+		_, err := newClient(t, baseURL, via, chattonic.WithObserver(func(a chattonic.Attempt) {
+			assert.Len(t, via.times, len(observed)+1, "before it asks again")
+			observed = append(observed, a)
+		})).Operators(ctx, november)
+		require.NoError(t, err)
+		require.Len(t, observed, 3)
 		assert.Equal(t, chattonic.Error{
 			Endpoint: chattonic.EndpointOperators, StatusCode: 429, Cause: chattonic.CauseStatus, Retryable: true,
 			Detail: "HTTP 429, too many calls: lengthen the scrape interval or set a ttl",
-		}, noticed[0])
-		assert.Equal(t, chattonic.CauseConnection, noticed[1].Cause)
+		}, observed[0].Err)
+		assert.Equal(t, chattonic.CauseConnection, asError(t, observed[1].Err).Cause)
+		require.NoError(t, observed[2].Err)
+		for _, a := range observed {
+			assert.Equal(t, november, a.Window)
+		}
 	})
 }
 
@@ -613,8 +620,11 @@ func TestBodiesInParts(t *testing.T) {
 			for _, broken := range []error{nil, io.ErrUnexpectedEOF} {
 				body := noOperators[:len(noOperators)-1] + strings.Repeat(" ", length-len(noOperators)) + "}"
 				via := transport(func(*http.Request) (*http.Response, error) {
-					resp := answer(200, "")
-					resp.Body = io.NopCloser(&oneByOne{strings.NewReader(body), 1000, broken})
+					resp, sent := answer(200, ""), body
+					if broken != nil {
+						sent = body[:length-1]
+					}
+					resp.Body = io.NopCloser(&oneByOne{strings.NewReader(sent), 1000, broken})
 					if known {
 						resp.ContentLength = int64(length)
 					}

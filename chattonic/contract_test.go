@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -169,82 +168,4 @@ func TestContractNamesNoSecret(t *testing.T) {
 			assert.Equal(t, chattonic.Contract{Unknown: []string{"?", "seen"}}, got.Contract, "%s %s", way, name)
 		}
 	}
-}
-
-func TestOperatorsImplausible(t *testing.T) {
-	t.Parallel()
-	n := chattonic.NumberOf
-	day := chattonic.Window{Start: time.Date(2021, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2021, 11, 2, 0, 0, 0, 0, time.UTC)}
-	for name, test := range map[string]struct {
-		operators []chattonic.Operator
-		pending   chattonic.Number
-		unit      time.Duration
-		want      []chattonic.Implausible
-	}{
-		"nothing":            {[]chattonic.Operator{{}}, chattonic.Number{}, time.Second, nil},
-		"zeros":              {[]chattonic.Operator{{OnlineTime: n(0), SumDuration: n(0), QueriesResolved: n(0)}}, n(0), time.Second, nil},
-		"the whole window":   {[]chattonic.Operator{{OnlineTime: n(86400), AwayTime: n(86400), FreeTime: n(86401)}}, n(0), time.Second, nil},
-		"in milliseconds":    {[]chattonic.Operator{{OnlineTime: n(86400e3)}}, n(0), time.Millisecond, nil},
-		"in minutes":         {[]chattonic.Operator{{OnlineTime: n(1441)}}, n(0), time.Minute, nil},
-		"scores below 0":     {[]chattonic.Operator{{NPS: n(-100), Profile: n(-1)}}, n(0), time.Second, nil},
-		"sums are longer":    {[]chattonic.Operator{{SumDuration: n(1e9), AvgDurationResolved: n(1e9)}}, n(1e9), time.Second, nil},
-		"resolved, no times": {[]chattonic.Operator{{QueriesResolved: n(5)}}, n(0), time.Second, nil},
-		"beyond the window": {
-			[]chattonic.Operator{{OnlineTime: n(86402), AwayTime: n(86402), FreeTime: n(86402)}, {OnlineTime: n(1)}, {OnlineTime: n(1e9)}},
-			n(0), time.Second,
-			[]chattonic.Implausible{{"operators.awayTime", chattonic.ProblemTooLong, 1}, {"operators.freeTime", chattonic.ProblemTooLong, 1}, {"operators.onlineTime", chattonic.ProblemTooLong, 2}},
-		},
-		"another unit": {[]chattonic.Operator{{OnlineTime: n(1442)}}, n(0), time.Minute, []chattonic.Implausible{{"operators.onlineTime", chattonic.ProblemTooLong, 1}}},
-		"resolved in no time": {
-			[]chattonic.Operator{{QueriesResolved: n(5), SumDuration: n(0)}, {QueriesResolved: n(5), SumDuration: n(1)}},
-			n(0), time.Second,
-			[]chattonic.Implausible{{"operators.sumDuration", chattonic.ProblemNoDuration, 1}},
-		},
-		"several problems of a field": {
-			[]chattonic.Operator{{SumDuration: n(-1)}, {QueriesResolved: n(5), SumDuration: n(0)}},
-			n(0), time.Second,
-			[]chattonic.Implausible{{"operators.sumDuration", chattonic.ProblemNoDuration, 1}, {"operators.sumDuration", chattonic.ProblemNegative, 1}},
-		},
-	} {
-		answer := &chattonic.Operators{Window: day, Operators: test.operators, QueryPending: test.pending}
-		assert.Equal(t, test.want, answer.Implausible(test.unit), name)
-	}
-}
-
-// TestNegative has each number of an answer be negative in turn.
-func TestNegative(t *testing.T) {
-	t.Parallel()
-	scores := map[string]bool{
-		"operators.profile": true, "operators.nps": true,
-		"userEfficiency": true, "attention": true, "resolution": true, "attentionAndResolution": true, "nps": true, "csat": true,
-	}
-	negative := func(field string) []chattonic.Implausible {
-		if scores[field] {
-			return nil
-		}
-		return []chattonic.Implausible{{field, chattonic.ProblemNegative, 1}}
-	}
-	looked := 0
-	for part := range strings.SplitSeq(`"onlineTime" "awayTime" "freeTime" "queriesResolved" "avgDurationResolved" "queriesAssigned" "sumDuration" "nps" "numberOfResponsesNps" "queryInProgress" "profile"`, " ") {
-		got, err := operators(t, `{"operators": [{"_id": "a", `+part+`: -0.5}]}`)
-		require.NoError(t, err)
-		assert.Equal(t, negative("operators."+strings.Trim(part, `"`)), got.Implausible(time.Second), part)
-		looked++
-	}
-	got, err := operators(t, `{"operators": [], "queryPending": -1}`)
-	require.NoError(t, err)
-	assert.Equal(t, negative("queryPending"), got.Implausible(time.Second))
-
-	var rows []map[string]any
-	require.NoError(t, json.Unmarshal([]byte(documentedDashboard), &rows))
-	for name, value := range rows[0] {
-		if _, number := value.(float64); !number {
-			continue
-		}
-		row, err := dashboard(t, fmt.Sprintf(`[{%q: -1}]`, name))
-		require.NoError(t, err)
-		assert.Equal(t, negative(name), row.Implausible(), name)
-		looked++
-	}
-	assert.Equal(t, 11+17, looked)
 }

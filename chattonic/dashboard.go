@@ -3,46 +3,39 @@ package chattonic
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // Dashboard is the answer of the dashboard endpoint.
 type Dashboard struct {
-	// Window is what was asked for.
-	Window Window
-	// ReceivedAt is when the answer had been read.
-	ReceivedAt time.Time
-	// Contract is how the answer departs from the documented one.
-	Contract Contract
-	// Rows holds one row for each bucket of the date format, in the order in
-	// which they came. The documented answer has a single one.
+	Metadata
+
+	// Rows holds one row for each bucket of the date format, in the order of the
+	// answer. The documented answer has a single one.
 	Rows []DashboardRow
 }
 
 // DashboardRow is one row of the dashboard: the team's users, messages and
-// queries. The scale of its scores is not documented.
+// queries. The scale of its scores is not documented. The fields are in the order
+// of the documented answer.
 type DashboardRow struct {
 	// Date names the bucket. What the documented "0" stands for is not
 	// documented.
 	Date Text `json:"date"`
-
 	// TotalUsers counts the users of all time.
 	TotalUsers Number `json:"totalUsers"`
-	// TotalMessagesReceived counts the messages received in all time.
-	TotalMessagesReceived Number `json:"totalMessagesReceived"`
-	// TotalMessagesSent counts the messages sent in all time.
-	TotalMessagesSent Number `json:"totalMessagesSent"`
-
 	// NewUsers counts the users who came for the first time.
 	NewUsers Number `json:"newUsers"`
 	// ActiveUsers counts the users who were active; one who is active in two
 	// buckets counts in both.
 	ActiveUsers Number `json:"activeUsers"`
+	// TotalMessagesReceived counts the messages received in all time.
+	TotalMessagesReceived Number `json:"totalMessagesReceived"`
 	// MessagesReceived counts the messages received.
 	MessagesReceived Number `json:"messagesReceived"`
+	// TotalMessagesSent counts the messages sent in all time.
+	TotalMessagesSent Number `json:"totalMessagesSent"`
 	// MessagesSent counts the messages sent.
 	MessagesSent Number `json:"messagesSent"`
-
 	// Pending counts the queries that wait.
 	Pending Number `json:"pending"`
 	// Progress counts the queries in progress.
@@ -51,7 +44,6 @@ type DashboardRow struct {
 	Resolved Number `json:"resolved"`
 	// Failed counts the failed queries.
 	Failed Number `json:"failed"`
-
 	// UserEfficiency is a score of the API's own.
 	UserEfficiency Number `json:"userEfficiency"`
 	// Attention is a score of the API's own.
@@ -66,28 +58,17 @@ type DashboardRow struct {
 	CSAT Number `json:"csat"`
 }
 
-var rowShape = newShape[DashboardRow]("", documented{})
-
-// Dashboard asks for the team's dashboard over the window.
+// Dashboard asks for the team's dashboard over the window. Its errors are of the
+// type [Error].
 func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, error) {
-	answer := &Dashboard{Window: window}
-	query := [][2]string{{"dateFormatGroup", c.dateFormatGroup}, {"queryName", "dashboard"}}
-	err := c.get(ctx, EndpointDashboard, window, query, func(r reply) (err error) {
-		if refused(r.body) {
-			return errStatusFalse
-		}
-		answer.Contract, err = decode(r, func(r *reader) (err error) {
-			answer.Rows, err = list(r, newObject[DashboardRow](rowShape))
-			return err
-		})
-		if err == nil && len(answer.Rows) == 0 {
-			return errors.New("the list of rows is empty")
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+	return read[*Dashboard](ctx, c, EndpointDashboard, window)
+}
+
+func (d *Dashboard) target() any { return &d.Rows }
+
+func (d *Dashboard) check() error {
+	if len(d.Rows) == 0 {
+		return errors.New("the list of rows is empty")
 	}
-	answer.ReceivedAt = c.now()
-	return answer, nil
+	return nil
 }

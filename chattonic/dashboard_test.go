@@ -17,10 +17,12 @@ const documentedDashboard = `[{
 	"userEfficiency": 0, "attention": 0, "resolution": 0, "attentionAndResolution": 0, "nps": 0, "csat": 0
 }]`
 
-// dashboard is what a client makes of the body.
+// dashboard is what a client makes of the body, also without white space.
 func dashboard(t testing.TB, body string) (*chattonic.Dashboard, error) {
 	t.Helper()
-	return newClient(t, baseURL, constant(200, body)).Dashboard(t.Context(), november)
+	return asWrittenAndCompact(t, body, func(body string) (*chattonic.Dashboard, error) {
+		return newClient(t, baseURL, constant(200, body), atEnd).Dashboard(t.Context(), november)
+	})
 }
 
 func TestDashboardDocumentedAnswer(t *testing.T) {
@@ -30,7 +32,7 @@ func TestDashboardDocumentedAnswer(t *testing.T) {
 	got, err := client.Dashboard(t.Context(), november)
 	require.NoError(t, err)
 	n := chattonic.NumberOf
-	assert.Equal(t, &chattonic.Dashboard{Window: november, ReceivedAt: receivedAt, Rows: []chattonic.DashboardRow{{
+	assert.Equal(t, &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: november, ReceivedAt: receivedAt}, Rows: []chattonic.DashboardRow{{
 		Date: "0", TotalUsers: n(35756), TotalMessagesReceived: n(436368), TotalMessagesSent: n(576358),
 		NewUsers: n(1211), ActiveUsers: n(1564), MessagesReceived: n(17099), MessagesSent: n(22424),
 		Pending: n(0), Progress: n(0), Resolved: n(0), Failed: n(0),
@@ -66,10 +68,10 @@ func TestDashboardAnswers(t *testing.T) {
 func TestDashboardRefuses(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		``:                                   "the answer is not valid JSON at byte 0",
-		`<html>`:                             "the answer is not valid JSON at byte 1",
-		`[{"date": "0"`:                      "the answer is not valid JSON at byte 13",
-		`[] []`:                              "the answer is not valid JSON at byte 4",
+		``:                                   "the answer is not valid JSON after N bytes",
+		`<html>`:                             "the answer is not valid JSON after N bytes",
+		`[{"date": "0"`:                      "the answer is not valid JSON after N bytes",
+		`[] []`:                              "the answer is not valid JSON after N bytes",
 		`null`:                               "the answer is of the wrong type: null",
 		`[]`:                                 "the list of rows is empty",
 		`{}`:                                 "the answer is of the wrong type: object",
@@ -86,7 +88,7 @@ func TestDashboardRefuses(t *testing.T) {
 		`[{"nps": {}}]`:                      "nps is of the wrong type: object",
 	} {
 		got, err := dashboard(t, body)
-		assert.Equal(t, answerError(chattonic.EndpointDashboard, want), err, body)
+		assert.Equal(t, answerError(chattonic.EndpointDashboard, want), refusal(err), body)
 		assert.Nil(t, got, body)
 	}
 }

@@ -1,43 +1,29 @@
 package chattonic
 
 import (
+	"bytes"
 	"cmp"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/bits"
+	"io"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-const (
-	// maxDepth bounds how deep an answer is nested. The documented ones have
-	// a depth of four.
-	maxDepth = 64
-	// maxText bounds a string in bytes, because it may become a label of every
-	// sample of its operator.
-	maxText = 4096
-	// textShare is which part of an answer its texts may be, and maxTexts the
-	// number of bytes of them that are kept together: a single one keeps all.
-	textShare, maxTexts = 8, 16 << 10
-	// maxState is the number of bytes up to which a text may be a state.
-	maxState = 8
-	// exactDigits is how many digits a float64 always has room for.
-	exactDigits = 15
-)
-
-// errDepth is an answer that is nested deeper than maxDepth.
-var errDepth = fmt.Errorf("the answer is nested deeper than %d levels", maxDepth)
+// maxText is the longest string in bytes, because a string may become a label of
+// every sample of its operator.
+const maxText = 4096
 
 // fieldError is a value that is JSON but not what is documented. It never holds
 // the value.
 type fieldError struct {
-	path    string // such as operators.nps, or empty for the answer as a whole
+	path    string // such as operators.nps, or empty for the whole answer
 	problem string
 }
 
@@ -55,761 +41,303 @@ func inField(name string, err error) error {
 	return &fieldError{name, e.problem}
 }
 
-// reader reads an answer in a single pass, and strictly: encoding/json takes
-// names of other letter case for a field's, and the last of several values, and
-// that quietly. The fields of a struct are found by their json tags.
-type reader struct {
-	reply
-	at    int // the next byte
-	depth int
-	texts strings.Builder // what texts are parts of
-	// states are some of the short texts so far, which mostly come again.
-	states [8]Text
-	found  Contract
-}
-
-// decode reads an answer that is a single value, with read, and returns how it
-// departs from the documented one. Nothing that was read holds on to the body.
-func decode(answer reply, read func(r *reader) error) (Contract, error) {
-	r := &reader{reply: answer}
-	if err := read(r); err != nil {
-		return Contract{}, err
-	}
-	r.space()
-	if r.at != len(r.body) {
-		return Contract{}, r.syntax()
-	}
-	slices.Sort(r.found.Unknown)
-	slices.Sort(r.found.Missing)
-	return r.found, nil
-}
-
-// unknown notes a member that is not documented.
-func (r *reader) unknown(path string, name []byte) {
-	if len(r.found.Unknown) == maxUnknown {
-		return
-	}
-	if field := path + r.shown(name); !slices.Contains(r.found.Unknown, field) {
-		r.found.Unknown = append(r.found.Unknown, field)
-	}
-}
-
-// syntax says where the answer is no JSON: by the number of bytes up to there.
-func (r *reader) syntax() error {
-	return fmt.Errorf("the answer is not valid JSON at byte %d", min(r.at+1, len(r.body)))
-}
-
-// numberKind stands for the several bytes that a number can begin with.
-const numberKind = '0'
-
-// kindNames are the kinds of values, by the byte that each begins with.
-var kindNames = [256]string{'n': "null", '"': "string", '{': "object", '[': "array", 't': "bool", 'f': "bool", numberKind: "number"}
-
-// kind tells of which kind the next value is, by its first byte.
-func (r *reader) kind() (byte, error) {
-	r.space()
-	if r.at == len(r.body) {
-		return 0, r.syntax()
-	}
-	switch c := r.body[r.at]; {
-	case c == '-', c >= '0' && c <= '9':
-		return numberKind, nil
-	case kindNames[c] != "":
-		return c, nil
-	}
-	return 0, r.syntax()
-}
-
 func wrongType(kind string) error { return &fieldError{problem: "is of the wrong type: " + kind} }
 
-// value reads a value into what target points to. null leaves it as it is.
-func (r *reader) value(target any) error {
-	kind, err := r.kind()
-	if err != nil {
-		return err
-	}
-	if kind == 'n' {
-		return r.literal("null")
-	}
-	switch target := target.(type) {
-	case *Number:
-		v, err := r.number(kind)
-		*target = NumberOf(v)
-		return err
-	case *Timestamp:
-		*target, err = r.timestamp(kind)
-		return err
-	case *Text:
-		*target, err = r.text(kind)
-		return err
-	case **bool:
-		*target, err = r.boolean(kind)
-		return err
-	case *[]Operator:
-		*target, err = list(r, newObject[Operator](operatorShape))
-		return err
-	}
-	panic(fmt.Sprintf("chattonic: a field of an answer cannot be a %T", target))
-}
+// kindNames names the kinds of JSON values in errors.
+var kindNames = map[jsontext.Kind]string{'n': "null", 't': "bool", 'f': "bool", '"': "string", '0': "number", '{': "object", '[': "array"}
 
-// short reads a number that has few digits and no exponent, as most have, in a
-// single look at it. It says whether there was one: a float64 stands for its
-// digits and for the power of ten, and so the quotient is the nearest to it.
-func (r *reader) short(into *Number) bool {
-	b, at := r.body, r.at
-	negative := at < len(b) && b[at] == '-'
-	if negative {
-		at++
-	}
-	start, n := at, uint64(0)
-	for ; at < len(b) && b[at]-'0' <= 9; at++ {
-		n = n*10 + uint64(b[at]-'0')
-	}
-	whole, places := at-start, 0
-	if at < len(b) && b[at] == '.' {
-		point := at
-		for at++; at < len(b) && b[at]-'0' <= 9; at++ {
-			n = n*10 + uint64(b[at]-'0')
-		}
-		if places = at - point - 1; places == 0 {
-			return false
-		}
-	}
-	if at == len(b) || b[at]|0x20 == 'e' || whole == 0 || whole+places > exactDigits || b[start] == '0' && whole > 1 {
-		return false
-	}
-	r.at = at
-	v := float64(n)
-	if places > 0 {
-		v /= powersOfTen[places]
-	}
-	if negative {
-		v = -v
-	}
-	*into = NumberOf(v)
-	return true
-}
-
-var powersOfTen = [exactDigits + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
-// shape is what is known of objects before they are read.
+// shape is what is documented of a JSON object.
 type shape struct {
-	path  string         // before the names of the members, such as "operators."
-	names map[string]int // of the members that are documented
-	// indices are those of the fields in the struct. Their members are the first,
-	// and those without a field follow, whose own shape is in within where they
-	// are objects.
-	indices []int
-	within  []*shape
-	// required are the members that the documented answer always has: a bit for
-	// each.
-	required uint64
+	path    string   // in front of the names of its members, such as "operators."
+	members []member // in the documented order
+	indices map[string]int
 }
 
-// newShape returns the shape of objects that are read to a T, whose members are
-// found by their json tags.
-func newShape[T any](path string, besides documented) *shape {
-	s := &shape{path: path, names: make(map[string]int)}
-	into := reflect.TypeFor[T]()
-	for i := range into.NumField() {
-		if name := into.Field(i).Tag.Get("json"); name != "-" {
-			s.names[name] = len(s.names)
-			s.indices = append(s.indices, i)
+// member is a documented member of an object.
+type member struct {
+	name     string
+	quoted   string // the name as JSON
+	field    int    // index in the struct, or unused
+	optional bool   // some documented object lacks it
+	within   *shape // of the objects that its value holds, if it holds any
+}
+
+// unused is the field of a member whose value is not read.
+const unused = -1
+
+// shapeOf returns the shape of the objects that are read into structs of a type.
+// The tag json names the member of a field; optional:"true" marks a member that
+// documented objects may lack. A field _ with the tag unused is a documented
+// member whose value is not read.
+func shapeOf(path string, t reflect.Type) *shape {
+	s := &shape{path: path, indices: make(map[string]int)}
+	for i := range t.NumField() {
+		field := t.Field(i)
+		m := member{name: field.Tag.Get("json"), field: i, optional: field.Tag.Get("optional") == "true"}
+		if name, ok := field.Tag.Lookup("unused"); ok {
+			m.name, m.field = name, unused
 		}
-	}
-	for _, member := range besides.unused {
-		var within *shape
-		if member.members != nil {
-			within = newShape[struct{}](path+member.name+".", documented{unused: member.members})
+		if m.name == "-" {
+			continue
 		}
-		s.names[member.name] = len(s.names)
-		s.within = append(s.within, within)
-	}
-	s.required = 1<<len(s.names) - 1
-	for _, name := range besides.optional {
-		s.required &^= 1 << s.names[name]
+		m.quoted = strconv.Quote(m.name)
+		switch held := field.Type; {
+		case held.Kind() == reflect.Slice:
+			m.within = shapeOf(path+m.name+".", held.Elem())
+		case m.field == unused && held.NumField() > 0:
+			m.within = shapeOf(path+m.name+".", held)
+		}
+		s.indices[m.name] = len(s.members)
+		s.members = append(s.members, m)
 	}
 	return s
 }
 
-// object is where an object is read to: a T, again and again.
-type object[T any] struct {
-	*shape
-	item   T
-	fields []field // of the item, and then the members without one
-	// missing are the required members that some object has not: a bit for each.
-	missing uint64
-	// members are those that came so far, in their order. Objects of a list
-	// mostly have the same: to compare with what is expected next takes less
-	// time than to read a name and to look it up.
-	members []member
-}
-
-// field is a pointer to a field, which is of one type, or none for a documented
-// member without a field.
-type field struct {
-	number *Number
-	text   *Text
-	any    any
-	// within reads the members of such a member where it is an object.
-	within *object[struct{}]
-}
-
-// member is the member of an object as it was written, up to its value, and the
-// field of its name, or none.
-type member struct {
-	text  string
-	field int
-}
-
-const (
-	none = -1
-	// maxMembers bounds how many members are remembered.
-	maxMembers = 64
-)
-
-func newObject[T any](s *shape) *object[T] {
-	o := &object[T]{shape: s, fields: make([]field, len(s.names))}
-	into := reflect.ValueOf(&o.item).Elem()
-	for i, index := range s.indices {
-		pointer := into.Field(index).Addr().Interface()
-		number, _ := pointer.(*Number)
-		text, _ := pointer.(*Text)
-		o.fields[i] = field{number: number, text: text, any: pointer}
-	}
-	for i, within := range s.within {
-		if within != nil {
-			o.fields[len(s.indices)+i].within = newObject[struct{}](within)
+// find returns the index of the member with the name, which is JSON, or -1.
+// Answers mostly have the documented order, so it tries the next two members
+// before it looks the name up: one may be left out.
+func (s *shape) find(name jsontext.Value, next int) int {
+	for i := next; i < min(next+2, len(s.members)); i++ {
+		if string(name) == s.members[i].quoted {
+			return i
 		}
 	}
-	return o
+	if i, ok := s.indices[unquote(name)]; ok {
+		return i
+	}
+	return -1
 }
 
-// read reads an object into the item, and passes over members without a field.
-func (o *object[T]) read(r *reader) error {
-	kind, err := r.kind()
-	if err != nil {
-		return err
+// pointers returns pointers to the fields of a struct, in the order of the
+// members; nil for an unused one.
+func (s *shape) pointers(item reflect.Value) []any {
+	fields := make([]any, len(s.members))
+	for i, m := range s.members {
+		if m.field != unused {
+			fields[i] = item.Field(m.field).Addr().Interface()
+		}
 	}
-	if kind != '{' {
+	return fields
+}
+
+// decoder reads an answer strictly: names are exact, and no field may come twice.
+type decoder struct {
+	response
+	json     *jsontext.Decoder
+	maxItems int // of a list
+	items    string
+	contract Contract
+}
+
+// decode reads an answer into what target points to, a struct or a list of
+// structs, and returns how the answer departs from the documented one. A list has
+// at most maxItems items, which are called items in the error.
+func decode(r response, target any, maxItems int, items string) (Contract, error) {
+	d := &decoder{response: r, maxItems: maxItems, items: items}
+	// A field that comes twice is found without the library, which takes longer.
+	d.json = jsontext.NewDecoder(bytes.NewBuffer(r.body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	into := reflect.ValueOf(target).Elem()
+	var err error
+	if into.Kind() == reflect.Slice {
+		err = d.list(into, shapeOf("", into.Type().Elem()))
+	} else {
+		s := shapeOf("", into.Type())
+		err = d.object(s, s.pointers(into))
+	}
+	if err == nil {
+		if _, err = d.json.ReadToken(); err == io.EOF {
+			slices.Sort(d.contract.Unknown)
+			slices.Sort(d.contract.Missing)
+			return d.contract, nil
+		}
+	}
+	var field *fieldError
+	if errors.As(err, &field) {
+		return Contract{}, field
+	}
+	// What the library says may quote the answer.
+	at := d.json.InputOffset()
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		at = syntax.ByteOffset
+	}
+	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", at)
+}
+
+// begin reads the bracket at the begin of an object or array.
+func (d *decoder) begin(bracket jsontext.Kind) error {
+	if kind := d.json.PeekKind(); kind != bracket && kindNames[kind] != "" {
 		return wrongType(kindNames[kind])
 	}
-	o.item = *new(T)
-	var seen uint64 // a bit for each field
-	next := 0       // of members
-	more, err := r.open('}')
-	for ; more && err == nil; more, err = r.more('}') {
-		i, err := o.member(r, &next)
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// object reads an object into its fields.
+func (d *decoder) object(s *shape, fields []any) error {
+	if err := d.begin('{'); err != nil {
+		return err
+	}
+	var seen uint64 // a bit for each member
+	next := 0
+	for d.json.PeekKind() != '}' {
+		name, err := d.json.ReadValue()
 		if err != nil {
 			return err
 		}
-		if i == none {
-			if err := r.skip(); err != nil {
+		i := s.find(name, next)
+		if i < 0 {
+			d.unknown(s.path, unquote(name))
+			if err := d.json.SkipValue(); err != nil {
 				return err
 			}
 			continue
 		}
-		f := &o.fields[i]
-		if seen&(1<<i) != 0 && f.any != nil {
-			return o.inField(i, &fieldError{problem: "comes twice"})
+		next = i + 1
+		m, field := &s.members[i], fields[i]
+		if seen&(1<<i) != 0 && field != nil {
+			return inField(m.name, &fieldError{problem: "comes twice"})
 		}
 		seen |= 1 << i
-		switch {
-		case f.number != nil && r.short(f.number):
-			continue
-		case f.text != nil && r.at < len(r.body) && r.body[r.at] == '"':
-			*f.text, err = r.text('"')
-		case f.any == nil:
-			err = r.pass(f.within)
-		default:
-			err = r.value(f.any)
-		}
-		if err != nil {
-			return o.inField(i, err)
+		if err := d.value(m, field); err != nil {
+			return inField(m.name, err)
 		}
 	}
-	if o.required&^seen&^o.missing != 0 {
-		o.miss(r, seen)
+	if seen != 1<<len(s.members)-1 {
+		d.missing(s, seen)
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// unknown records a member that is not documented.
+func (d *decoder) unknown(path, name string) {
+	if len(d.contract.Unknown) == maxUnknown {
+		return
+	}
+	if field := path + d.shown(name); !slices.Contains(d.contract.Unknown, field) {
+		d.contract.Unknown = append(d.contract.Unknown, field)
+	}
+}
+
+// missing records the documented members that an object lacks.
+func (d *decoder) missing(s *shape, seen uint64) {
+	for i, m := range s.members {
+		if seen&(1<<i) == 0 && !m.optional && !slices.Contains(d.contract.Missing, s.path+m.name) {
+			d.contract.Missing = append(d.contract.Missing, s.path+m.name)
+		}
+	}
+}
+
+// value reads the value of a member into what the field points to. null leaves
+// the field as it is.
+func (d *decoder) value(m *member, field any) error {
+	if m.within != nil {
+		switch kind := d.json.PeekKind(); {
+		case field == nil && kind == '{':
+			return d.object(m.within, make([]any, len(m.within.members)))
+		case field != nil && kind != 'n':
+			return d.list(reflect.ValueOf(field).Elem(), m.within)
+		}
+		return d.json.SkipValue()
+	}
+	raw, err := d.json.ReadValue()
+	if err != nil || field == nil || raw.Kind() == 'n' {
+		return err
+	}
+	switch field := field.(type) {
+	case *Number:
+		field.value, err = number(raw)
+		field.present = true
+	case *Text:
+		*field, err = text(raw)
+	case *Timestamp:
+		*field, err = timestamp(raw)
+	case **bool:
+		if kind := raw.Kind(); kind != 't' && kind != 'f' {
+			return wrongType(kindNames[kind])
+		}
+		*field = new(raw.Kind() == 't')
+	default:
+		panic(fmt.Sprintf("chattonic: a field of an answer cannot be a %T", field))
 	}
 	return err
 }
 
-// miss notes the documented members that an object has not.
-func (o *object[T]) miss(r *reader, seen uint64) {
-	for name, i := range o.names {
-		if o.required&^seen&^o.missing&(1<<i) != 0 {
-			r.found.Missing = append(r.found.Missing, o.path+name)
+// list reads an array of objects. The list is not nil then.
+func (d *decoder) list(into reflect.Value, s *shape) error {
+	if err := d.begin('['); err != nil {
+		return err
+	}
+	// Each item has the first member once, so that the list need not grow.
+	likely := bytes.Count(d.body, []byte(s.members[0].quoted))
+	list := reflect.MakeSlice(into.Type(), 0, min(likely, d.maxItems))
+	item := reflect.New(into.Type().Elem()).Elem()
+	fields := s.pointers(item)
+	for d.json.PeekKind() != ']' {
+		if list.Len() == d.maxItems {
+			return &fieldError{problem: fmt.Sprintf("has more than %d %s", d.maxItems, d.items)}
 		}
-	}
-	o.missing |= o.required &^ seen
-}
-
-// pass passes over a member without a field, whose members are those of within.
-func (r *reader) pass(within *object[struct{}]) error {
-	r.space()
-	if within != nil && r.at < len(r.body) && r.body[r.at] == '{' {
-		return within.read(r)
-	}
-	return r.skip()
-}
-
-// member reads a name and its colon, and returns the field. It expects it to be
-// the next of the members or, as one may be left out, that after it.
-func (o *object[T]) member(r *reader, next *int) (field int, err error) {
-	r.space()
-	start := r.at
-	for i := *next; i < len(o.members) && i < *next+2; i++ {
-		m := &o.members[i]
-		if end := start + len(m.text); end <= len(r.body) && string(r.body[start:end]) == m.text {
-			r.at, *next = end, i+1
-			return m.field, nil
+		item.SetZero()
+		if err := d.object(s, fields); err != nil {
+			return err
 		}
+		list = reflect.Append(list, item)
 	}
-	name, err := r.name()
-	if err != nil {
-		return none, err
-	}
-	field, found := o.names[string(name)]
-	if !found {
-		field = none
-		r.unknown(o.path, name)
-	}
-	m := member{string(r.body[start:r.at]), field}
-	switch known := slices.Index(o.members, m); {
-	case known >= 0:
-		*next = known + 1
-	case len(o.members) < maxMembers:
-		o.members = slices.Insert(o.members, *next, m)
-		*next++
-	}
-	return field, nil
-}
-
-// inField adds the name of a field in front of the path of an error.
-func (o *object[T]) inField(field int, err error) error {
-	for name, i := range o.names {
-		if i == field {
-			return inField(name, err)
-		}
-	}
+	into.Set(list)
+	_, err := d.json.ReadToken()
 	return err
 }
 
-// list reads an array of objects, each with o. It is never nil.
-func list[T any](r *reader, o *object[T]) ([]T, error) {
-	kind, err := r.kind()
-	if err != nil {
-		return nil, err
-	}
-	if kind != '[' {
-		return nil, wrongType(kindNames[kind])
-	}
-	items := []T{}
-	start := r.at
-	more, err := r.open(']')
-	for ; more && err == nil; more, err = r.more(']') {
-		if err := o.read(r); err != nil {
-			return nil, err
-		}
-		if len(items) == cap(items) {
-			// As many as there may be if the others are as long, and some more, as
-			// to grow again is to copy; but no more memory than the body has.
-			rest, size := len(r.body)-r.at, int(reflect.TypeFor[T]().Size())
-			likely := rest / max(1, (r.at-start)/(len(items)+1))
-			items = slices.Grow(items, min(likely+likely/8, rest/size)+1)
-		}
-		items = append(items, o.item)
-	}
-	return items, err
-}
-
-// name reads the name of a member, and its colon.
-func (r *reader) name() ([]byte, error) {
-	name, form, err := r.string()
-	if err != nil {
-		return nil, err
-	}
-	if form == escaped {
-		name = []byte(unescape(name))
-	}
-	if !r.take(':') {
-		return nil, r.syntax()
-	}
-	return name, nil
-}
-
-// open passes over the bracket that kind has seen, and says whether anything
-// stands between it and its end.
-func (r *reader) open(end byte) (more bool, err error) {
-	if r.depth == maxDepth {
-		return false, errDepth
-	}
-	r.at++
-	if r.take(end) {
-		return false, nil
-	}
-	r.depth++
-	return true, nil
-}
-
-// more passes over the comma or the end behind one of the parts that stand
-// between brackets, and says whether there is another.
-func (r *reader) more(end byte) (more bool, err error) {
-	switch {
-	case r.take(','):
-		return true, nil
-	case r.take(end):
-		r.depth--
-		return false, nil
-	}
-	return false, r.syntax()
-}
-
-// skip passes over a value of any kind.
-func (r *reader) skip() error {
-	kind, err := r.kind()
-	if err != nil {
-		return err
-	}
-	switch kind {
-	case '{':
-		more, err := r.open('}')
-		for ; more && err == nil; more, err = r.more('}') {
-			r.space()
-			if _, err := r.name(); err != nil {
-				return err
-			}
-			if err := r.skip(); err != nil {
-				return err
-			}
-		}
-		return err
-	case '[':
-		more, err := r.open(']')
-		for ; more && err == nil; more, err = r.more(']') {
-			if err := r.skip(); err != nil {
-				return err
-			}
-		}
-		return err
-	case '"':
-		_, _, err = r.string()
-		return err
-	case numberKind:
-		_, err = r.digits()
-		return err
-	case 'n':
-		return r.literal("null")
-	}
-	_, err = r.boolean(kind)
-	return err
-}
-
-// number reads a number, or a string that holds one.
-func (r *reader) number(kind byte) (float64, error) {
-	switch kind {
-	case numberKind:
-		token, err := r.digits()
-		if err != nil {
-			return 0, err
-		}
-		v, err := parseNumber(token)
+// number returns the value of a number, or of a string that holds one.
+func number(raw jsontext.Value) (float64, error) {
+	switch raw.Kind() {
+	case '0':
+		v, err := strconv.ParseFloat(string(raw), 64)
 		if err != nil {
 			return 0, wrongType("out-of-range number")
 		}
 		return v, nil
 	case '"':
-		text, _, err := r.string()
-		if err != nil {
-			return 0, err
-		}
-		v, err := parseNumber(text)
-		if err != nil {
+		digits := string(raw[1 : len(raw)-1])
+		v, err := strconv.ParseFloat(digits, 64)
+		// strconv takes names, underscores, hexadecimal digits and a plus sign, too.
+		if err != nil || digits[0] == '+' || strings.ContainsFunc(digits, notDecimal) {
 			return 0, wrongType("string")
 		}
 		return v, nil
 	}
-	return 0, wrongType(kindNames[kind])
+	return 0, wrongType(kindNames[raw.Kind()])
 }
 
-// timestamp reads an RFC 3339 string or milliseconds since 1970. The API
-// documents only null, so both usual forms are understood.
-func (r *reader) timestamp(kind byte) (Timestamp, error) {
-	if kind == '"' {
-		start := r.at
-		text, _, err := r.string()
-		if err != nil {
-			return Timestamp{}, err
-		}
-		var at time.Time
-		if at.UnmarshalText(text) == nil {
-			return TimestampOf(at), nil
-		}
-		r.at = start
+func notDecimal(r rune) bool { return !strings.ContainsRune("0123456789+-.eE", r) }
+
+// timestamp returns the time of an RFC 3339 string, or of milliseconds since
+// 1970. The API documents only null, so both usual forms are understood.
+func timestamp(raw jsontext.Value) (Timestamp, error) {
+	var at time.Time
+	if raw.Kind() == '"' && at.UnmarshalText(raw[1:len(raw)-1]) == nil {
+		return TimestampOf(at), nil
 	}
-	milliseconds, err := r.number(kind)
+	milliseconds, err := number(raw)
 	return timestampOf(milliseconds), err
 }
 
-// text reads a string, in which what is not UTF-8 becomes U+FFFD.
-func (r *reader) text(kind byte) (Text, error) {
-	if kind != '"' {
-		return "", wrongType(kindNames[kind])
-	}
-	raw, form, err := r.string()
+func text(raw jsontext.Value) (Text, error) {
 	switch {
-	case err != nil:
-		return "", err
-	case len(raw) > maxText:
+	case raw.Kind() != '"':
+		return "", wrongType(kindNames[raw.Kind()])
+	case len(raw)-len(`""`) > maxText:
 		return "", &fieldError{problem: fmt.Sprintf("is longer than %d bytes", maxText)}
-	case form == ascii, form == plain && utf8.Valid(raw):
-		return r.keep(raw), nil
 	}
-	return Text(unescape(raw)), nil
+	return Text(unquote(raw)), nil
 }
 
-// keep returns a copy of the text. Those of an answer share their memory, in
-// pieces: one by one they would be most of what an answer allocates.
-func (r *reader) keep(raw []byte) Text {
-	if n := len(raw); n > 0 && n <= maxState {
-		known := &r.states[(n+int(raw[n-1]))%len(r.states)]
-		if string(*known) != string(raw) {
-			*known = r.copied(raw)
-		}
-		return *known
+// unquote returns the text of a JSON string. What is not UTF-8 becomes U+FFFD.
+func unquote(raw jsontext.Value) string {
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1])
 	}
-	return r.copied(raw)
-}
-
-func (r *reader) copied(raw []byte) Text {
-	if r.texts.Cap()-r.texts.Len() < len(raw) {
-		r.texts = strings.Builder{}
-		r.texts.Grow(max(len(raw), min(len(r.body)/textShare, maxTexts)))
-	}
-	start := r.texts.Len()
-	r.texts.Write(raw)
-	return Text(r.texts.String()[start:])
-}
-
-func (r *reader) boolean(kind byte) (*bool, error) {
-	switch kind {
-	case 't':
-		return new(true), r.literal("true")
-	case 'f':
-		return new(false), r.literal("false")
-	}
-	return nil, wrongType(kindNames[kind])
-}
-
-func (r *reader) literal(want string) error {
-	for i := range len(want) {
-		if r.at == len(r.body) || r.body[r.at] != want[i] {
-			return r.syntax()
-		}
-		r.at++
-	}
-	return nil
-}
-
-// form is what a string is made of.
-type form int
-
-const (
-	ascii form = iota
-	// plain strings have no escapes.
-	plain
-	escaped
-)
-
-// string reads a string and returns what is between the quotes, and its form.
-// It looks at eight bytes at a time.
-func (r *reader) string() (raw []byte, f form, err error) {
-	if r.at == len(r.body) || r.body[r.at] != '"' {
-		return nil, ascii, r.syntax()
-	}
-	r.at++
-	start := r.at
-	var high uint64 // the bits that ASCII does not use
-	for {
-		for ; r.at+8 <= len(r.body); r.at += 8 {
-			word := binary.LittleEndian.Uint64(r.body[r.at:])
-			if special := specialBytes(word); special != 0 {
-				n := bits.TrailingZeros64(special) / 8
-				high |= word & (1<<(8*n) - 1)
-				r.at += n
-				break
-			}
-			high |= word
-		}
-		for ; r.at < len(r.body) && r.body[r.at] != '"' && r.body[r.at] != '\\' && r.body[r.at] >= ' '; r.at++ {
-			high |= uint64(r.body[r.at])
-		}
-		switch {
-		case r.at == len(r.body) || r.body[r.at] < ' ':
-			return nil, ascii, r.syntax()
-		case r.body[r.at] == '"':
-			r.at++
-			raw = r.body[start : r.at-1]
-			if f == ascii && high&eachByte(0x80) != 0 {
-				f = plain
-			}
-			return raw, f, nil
-		}
-		f = escaped
-		if err := r.escape(); err != nil {
-			return nil, ascii, err
-		}
-		r.at++
-	}
-}
-
-// eachByte returns a word of eight times the byte.
-func eachByte(b byte) uint64 { return uint64(b) * 0x0101010101010101 }
-
-// specialBytes returns a word whose lowest bit that is set is in the first byte
-// of word that is a quote, a backslash or a control character, or 0 where none
-// is: a byte minus one has its high bit set, where the byte has not, if it is 0.
-func specialBytes(word uint64) uint64 {
-	quote, backslash := word^eachByte('"'), word^eachByte('\\')
-	return ((quote-eachByte(1))&^quote | (backslash-eachByte(1))&^backslash | (word-eachByte(' '))&^word) & eachByte(0x80)
-}
-
-// escape passes over a backslash and all but the last byte of its escape.
-func (r *reader) escape() error {
-	r.at++
-	if r.at == len(r.body) {
-		return r.syntax()
-	}
-	switch r.body[r.at] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return nil
-	case 'u':
-		for range 4 {
-			r.at++
-			if r.at == len(r.body) || !isHex(r.body[r.at]) {
-				return r.syntax()
-			}
-		}
-		return nil
-	}
-	return r.syntax()
-}
-
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
-}
-
-// unescape returns the text of a string that string has read.
-func unescape(raw []byte) (text string) {
-	quoted := make([]byte, 0, len(raw)+2)
-	quoted = append(append(append(quoted, '"'), raw...), '"')
-	if err := json.Unmarshal(quoted, &text); err != nil {
-		panic("chattonic: a string that was read is none: " + err.Error())
-	}
-	return text
-}
-
-// digits reads a number as JSON writes it.
-func (r *reader) digits() ([]byte, error) {
-	start := r.at
-	r.sign("-")
-	if r.at < len(r.body) && r.body[r.at] == '0' {
-		r.at++ // and no further digit
-	} else if !r.someDigits() {
-		return nil, r.syntax()
-	}
-	if r.at < len(r.body) && r.body[r.at] == '.' {
-		r.at++
-		if !r.someDigits() {
-			return nil, r.syntax()
-		}
-	}
-	if r.at < len(r.body) && r.body[r.at]|0x20 == 'e' {
-		r.at++
-		r.sign("+-")
-		if !r.someDigits() {
-			return nil, r.syntax()
-		}
-	}
-	return r.body[start:r.at], nil
-}
-
-func (r *reader) sign(signs string) {
-	for i := range len(signs) {
-		if r.at < len(r.body) && r.body[r.at] == signs[i] {
-			r.at++
-			return
-		}
-	}
-}
-
-func (r *reader) someDigits() bool {
-	start := r.at
-	for r.at < len(r.body) && r.body[r.at]-'0' <= 9 {
-		r.at++
-	}
-	return r.at > start
-}
-
-// space passes over white space, which most answers have little of.
-func (r *reader) space() {
-	if r.at < len(r.body) && r.body[r.at] > ' ' {
-		return
-	}
-	r.spaces()
-}
-
-func (r *reader) spaces() {
-	for r.at < len(r.body) {
-		switch r.body[r.at] {
-		case ' ', '\t', '\r', '\n':
-			r.at++
-		default:
-			return
-		}
-	}
-}
-
-// take passes over c, and white space before it, where it comes next.
-func (r *reader) take(c byte) bool {
-	if r.at < len(r.body) && r.body[r.at] == c {
-		r.at++
-		return true
-	}
-	return r.takeBehindSpace(c)
-}
-
-func (r *reader) takeBehindSpace(c byte) bool {
-	r.space()
-	if r.at < len(r.body) && r.body[r.at] == c {
-		r.at++
-		return true
-	}
-	return false
-}
-
-var errNoNumber = errors.New("not a number")
-
-// parseNumber reads a decimal number as JSON has them, or nearly so: 01 and 1.
-// pass. The names, underscores and hexadecimal digits that strconv knows besides
-// do not.
-func parseNumber(text []byte) (float64, error) {
-	whole, small := 0, len(text) > 0 && len(text) <= exactDigits
-	for _, c := range text {
-		switch {
-		case c >= '0' && c <= '9':
-			whole = whole*10 + int(c-'0')
-		case c == '-', c == '+', c == '.', c|0x20 == 'e':
-			small = false
-		default:
-			return 0, errNoNumber
-		}
-	}
-	if small {
-		return float64(whole), nil
-	}
-	if len(text) == 0 || text[0] == '+' {
-		return 0, errNoNumber
-	}
-	return strconv.ParseFloat(string(text), 64)
+	unquoted, _ := jsontext.AppendUnquote(nil, raw) // an error says that U+FFFD was needed
+	return string(unquoted)
 }

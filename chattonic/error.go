@@ -92,7 +92,7 @@ func statusError(e Endpoint, status int) Error {
 	retryable := false
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		retryable = e != EndpointNPS
+		retryable = e.repeatable()
 	}
 	return Error{Endpoint: e, StatusCode: status, Retryable: retryable, Cause: CauseStatus, Detail: detail}
 }
@@ -128,10 +128,10 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	case errors.As(err, &path):
 		failure.Cause, failure.Detail = CauseRequest, "the request could not be made: "+path.Error()
 	case errors.As(err, &network):
-		failure.Cause, failure.Retryable = CauseConnection, e != EndpointNPS
+		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = fmt.Sprintf("the connection failed: %s: %v", network.Op, network.Err)
 	case isBroken(err):
-		failure.Cause, failure.Retryable = CauseConnection, e != EndpointNPS
+		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = "the connection broke before the answer was whole"
 	default:
 		failure.Cause = CauseConnection
@@ -189,11 +189,9 @@ type refusal struct {
 	Status *bool `json:"status"`
 }
 
-var refusalShape = newShape[refusal]("", documented{})
-
-// refused says whether a body is an object with "status": false.
-func refused(body []byte) bool {
-	o := newObject[refusal](refusalShape)
-	_, err := decode(reply{body: body}, o.read)
-	return err == nil && o.item.Status != nil && !*o.item.Status
+// refused says whether an answer is an object with "status": false.
+func refused(r response) bool {
+	var answer refusal
+	_, err := decode(r, &answer, 0, "")
+	return err == nil && answer.Status != nil && !*answer.Status
 }

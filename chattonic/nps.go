@@ -31,8 +31,8 @@ func (c *Client) ExportNPS(ctx context.Context, window Window, userType UserType
 	if !slices.Contains(UserTypes(), userType) {
 		return fmt.Errorf("user type %q is none of %s", userType, joinUserTypes())
 	}
-	return c.get(ctx, EndpointNPS, window, [][2]string{{"typeUser", string(userType)}}, func(r reply) error {
-		if refused(r.body) {
+	return c.get(ctx, EndpointNPS, "nps/export", window, [][2]string{{"typeUser", string(userType)}}, func(r response) error {
+		if refused(r) {
 			return errStatusFalse
 		}
 		return nil

@@ -1,9 +1,9 @@
 // Package collector turns the answers of Chat-Tonic's stats API into metrics.
 //
-// What the metrics are stands in tables: a row is a metric, and its samples,
-// HELP and documentation follow from it. [Collector] asks for everything whole
-// before it sends the first sample of it, so that a source that fails leaves
-// nothing behind but the news of its failure.
+// The metrics stand in tables: a row is a metric, and its samples, HELP and
+// documentation follow from it. A [Collector] waits for all answers before it
+// sends the first sample, so that an endpoint that fails gives no sample but those
+// of its failure.
 package collector
 
 import (
@@ -19,20 +19,19 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// API is what a team is asked through, such as a *chattonic.Client.
+// API is what a team's statistics come from, such as a *chattonic.Client.
 type API interface {
-	Operators(ctx context.Context, window chattonic.Window) (*chattonic.Operators, error)
-	Dashboard(ctx context.Context, window chattonic.Window) (*chattonic.Dashboard, error)
+	Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error)
 }
 
 // Settings say how a team is asked and what its answers mean.
 type Settings struct {
 	// Codename is the label team.
 	Codename string
-	// API is what the team is asked through.
+	// API is what the team's statistics come from.
 	API API
-	// Collectors name the endpoints to ask, "operators" or "dashboard".
-	Collectors []string
+	// Collectors are the endpoints to ask.
+	Collectors []chattonic.Endpoint
 	// Windows are the windows to ask for. What has no label window comes from
 	// the first.
 	Windows []chattonic.WindowSpec
@@ -61,15 +60,21 @@ type Team struct {
 
 	mu          sync.Mutex
 	lastSuccess map[sourceKey]chattonic.Timestamp
-	warned      bool
-	told        map[string]string // what was wrong with an endpoint's answer
+	warned      map[chattonic.Endpoint]string // the problems last warned of
+	rowsWarned  map[chattonic.Endpoint]bool
 }
 
-type sourceKey struct{ collector, window string }
+type sourceKey struct {
+	endpoint chattonic.Endpoint
+	window   string
+}
 
 // NewTeam returns a Team that has not been scraped yet.
 func NewTeam(s Settings) *Team {
-	return &Team{Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp), told: make(map[string]string)}
+	return &Team{
+		Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp),
+		warned: make(map[chattonic.Endpoint]string), rowsWarned: make(map[chattonic.Endpoint]bool),
+	}
 }
 
 // Collector collects from some teams for one scrape.
@@ -98,157 +103,113 @@ func (*Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect asks, and sends all samples.
+// Collect asks the teams' endpoints and sends all samples.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	for _, p := range c.Ask() {
-		p.collect(ch)
+	for _, g := range c.Ask() {
+		g.collect(ch)
 	}
 }
 
-// Answers are what the teams of a scrape had to say, and what became of asking
-// them.
+// Answers are the answers of one scrape, and what became of each request, in
+// groups of one table.
 type Answers []interface {
 	collect(ch chan<- prometheus.Metric)
+	implausible(limit float64) []Implausible
 }
 
 // Ask asks every team's endpoints for all windows at the same time. It returns
 // when the last has answered or failed, which is soon after the end of the
 // Collector's context at the latest.
 func (c *Collector) Ask() Answers {
-	each := make([]Answers, len(c.teams))
-	atOnce(len(c.teams), func(i int) { each[i] = c.team(c.teams[i]) })
-	return slices.Concat(each...)
-}
-
-// atOnce does something n times at the same time: the last time in the caller's
-// own goroutine, which would only wait for the others.
-func atOnce(n int, do func(i int)) {
-	var others sync.WaitGroup
-	for i := range n {
-		if i == n-1 {
-			do(i)
-			break
-		}
-		others.Go(func() { do(i) })
+	answers := make([]Answers, len(c.teams))
+	var running sync.WaitGroup
+	for i, t := range c.teams {
+		running.Go(func() { answers[i] = c.askTeam(t) })
 	}
-	others.Wait()
+	running.Wait()
+	return slices.Concat(answers...)
 }
 
-// answer is what one source had for one window.
+// answer is what one endpoint had for one window.
 type answer struct {
 	outcome
-	parts Answers
+	groups Answers
 }
 
-func (c *Collector) team(t *Team) (all Answers) {
+func (c *Collector) askTeam(t *Team) (all Answers) {
 	present := c.now()
-	now := present.Add(-t.Delay).In(t.Location)
+	end := present.Add(-t.Delay).In(t.Location)
 	answers := make([][]answer, len(t.Windows))
 	scopes := make([]*scope, len(t.Windows))
-	asked := make([]chattonic.Window, len(t.Windows))
+	var running sync.WaitGroup
 	for w, spec := range t.Windows {
-		window := spec.At(now)
+		window := spec.At(end)
 		scopes[w] = &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
 		answers[w] = make([]answer, len(t.Collectors))
-		asked[w] = window
+		for i, e := range t.Collectors {
+			running.Go(func() { answers[w][i] = c.ask(t, e, scopes[w], window) })
+		}
 	}
-	atOnce(len(t.Windows)*len(t.Collectors), func(i int) {
-		w, k := i/len(t.Collectors), i%len(t.Collectors)
-		answers[w][k] = c.ask(t, t.Collectors[k], scopes[w], asked[w])
-	})
+	running.Wait()
 
 	up := true
 	for w, s := range scopes {
-		// Where an answer is shared with an earlier scrape, its window is what
-		// the samples are about.
+		// Where an answer is shared with an earlier scrape, the samples cover its
+		// window.
 		read := slices.IndexFunc(answers[w], func(a answer) bool { return a.err == nil })
-		about := answers[w][max(read, 0)].asked
-		for i := range answers[w] {
-			a := &answers[w][i]
-			all = append(append(all, a.parts...), &part[outcome]{table: outcomeTable, scope: s, items: []outcome{a.outcome}})
+		covered := answers[w][max(read, 0)].window
+		for _, a := range answers[w] {
+			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, scope: s, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
-		all = append(all, &part[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{about}})
+		all = append(all, &group[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{covered}})
 	}
-	return append(all, &part[state]{table: stateTable, scope: scopes[0], items: []state{{up, t.QueriesPendingThreshold, t.within(present)}}})
-}
-
-// reading is an answer that was read: its parts, and what and when it was.
-type reading struct {
-	parts Answers
-	asked chattonic.Window
-	at    time.Time
-}
-
-// sources are the endpoints that can be asked, by the label collector.
-var sources = map[string]func(*Collector, *Team, *scope, chattonic.Window) (reading, error){
-	"operators": func(c *Collector, t *Team, s *scope, window chattonic.Window) (reading, error) {
-		a, err := t.API.Operators(c.ctx, window)
-		if err != nil {
-			return reading{}, err
-		}
-		parts := Answers{
-			&part[chattonic.Operator]{table: operatorTable, scope: s, items: Unique(a.Operators)},
-			&part[chattonic.Operators]{table: teamTable, scope: s, items: []chattonic.Operators{*a}},
-		}
-		if s.first {
-			parts = append(parts, c.contract(t, s, contract{chattonic.Text(chattonic.EndpointOperators), a.Contract, a.Implausible(t.DurationUnit)}))
-		}
-		return reading{parts, a.Window, a.ReceivedAt}, nil
-	},
-	"dashboard": func(c *Collector, t *Team, s *scope, window chattonic.Window) (reading, error) {
-		a, err := t.API.Dashboard(c.ctx, window)
-		if err != nil {
-			return reading{}, err
-		}
-		if len(a.Rows) > 1 && t.firstWarning() {
-			level.Warn(c.logger).Log("msg", `the dashboard answers with several rows: active users and scores cannot be combined and are left out; to have one row, set date_format_group to a constant such as "0"`,
-				"team", t.Codename, "window", window.Name, "rows", len(a.Rows))
-		}
-		parts := Answers{
-			&part[chattonic.DashboardRow]{table: dashboardTable, scope: s, items: latestFirst(a.Rows), combined: true},
-			&part[chattonic.Dashboard]{table: dashboardAnswerTable, scope: s, items: []chattonic.Dashboard{*a}},
-		}
-		if s.first {
-			parts = append(parts, c.contract(t, s, contract{chattonic.Text(chattonic.EndpointDashboard), a.Contract, a.Implausible()}))
-		}
-		return reading{parts, a.Window, a.ReceivedAt}, nil
-	},
+	return append(all, &group[state]{table: stateTable, scope: scopes[0], items: []state{{up, t.QueriesPendingThreshold, t.within(present)}}})
 }
 
 // ask asks one endpoint for one window.
-func (c *Collector) ask(t *Team, name string, s *scope, window chattonic.Window) answer {
+func (c *Collector) ask(t *Team, e chattonic.Endpoint, s *scope, window chattonic.Window) answer {
 	start := time.Now()
-	r, err := sources[name](c, t, s, window)
+	a, err := t.API.Read(c.ctx, e, window)
+	result := answer{outcome: outcome{collector: chattonic.Text(e), err: err, duration: time.Since(start), window: window}}
+	key := sourceKey{e, window.Name}
 	if err != nil {
-		r.asked = window
-		level.Error(c.logger).Log("msg", "an endpoint was not read", "team", t.Codename, "collector", name, "window", window.Name, "err", err)
+		level.Error(c.logger).Log("msg", "API request failed", "team", t.Codename, "collector", e, "window", window.Name, "err", err)
+		result.lastSuccess = t.lastSucceeded(key)
+		return result
 	}
-	return answer{
-		outcome: outcome{
-			collector: chattonic.Text(name), err: err, duration: time.Since(start), asked: r.asked,
-			lastSuccess: t.succeeded(sourceKey{name, window.Name}, r.at, err),
-		},
-		parts: r.parts,
+	if warning := endpoints[e].warning(a); warning != "" && t.firstWarning(e) {
+		level.Warn(c.logger).Log("msg", warning, "team", t.Codename, "window", window.Name)
 	}
+	result.groups = endpoints[e].groups(a, s)
+	if s.first {
+		result.groups = append(result.groups, &group[contract]{table: contractTable, scope: s, items: []contract{c.contract(t, e, a)}})
+	}
+	result.window, result.lastSuccess = a.Meta().Window, t.succeeded(key, a.Meta().ReceivedAt)
+	return result
 }
 
-// succeeded notes when a source answered, and returns when it last did.
-func (t *Team) succeeded(key sourceKey, at time.Time, err error) chattonic.Timestamp {
+// succeeded records when an endpoint answered, and returns that.
+func (t *Team) succeeded(key sourceKey, at time.Time) chattonic.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err == nil {
-		t.lastSuccess[key] = chattonic.TimestampOf(at)
-	}
+	t.lastSuccess[key] = chattonic.TimestampOf(at)
 	return t.lastSuccess[key]
 }
 
-// firstWarning says whether the team's warning has still to be logged, which is
-// true once.
-func (t *Team) firstWarning() bool {
+// lastSucceeded returns when an endpoint last answered, if it ever has.
+func (t *Team) lastSucceeded(key sourceKey) chattonic.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first := !t.warned
-	t.warned = true
+	return t.lastSuccess[key]
+}
+
+// firstWarning says whether an endpoint's warning has not been logged yet. It is
+// true once.
+func (t *Team) firstWarning(e chattonic.Endpoint) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := !t.rowsWarned[e]
+	t.rowsWarned[e] = true
 	return first
 }

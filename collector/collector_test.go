@@ -34,14 +34,14 @@ type fakeAPI struct {
 
 func (f *fakeAPI) Operators(_ context.Context, w chattonic.Window) (*chattonic.Operators, error) {
 	if a := f.operators[w.Name]; a != nil {
-		return &chattonic.Operators{Window: w, ReceivedAt: w.End, Operators: a.Operators, QueryPending: a.QueryPending}, nil
+		return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w, ReceivedAt: w.End}, Operators: a.Operators, QueryPending: a.QueryPending}, nil
 	}
 	return nil, f.err
 }
 
 func (f *fakeAPI) Dashboard(_ context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
 	if a := f.dashboard[w.Name]; a != nil {
-		return &chattonic.Dashboard{Window: w, ReceivedAt: w.End, Rows: a.Rows}, nil
+		return &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: w, ReceivedAt: w.End}, Rows: a.Rows}, nil
 	}
 	return nil, f.err
 }
@@ -54,7 +54,7 @@ var noon = time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
 func newTeam(t *testing.T, api API, adjust func(*Settings)) *Team {
 	t.Helper()
 	s := Settings{
-		Codename: "acme", API: api, Collectors: []string{"operators", "dashboard"}, Windows: windows(t, "24h"),
+		Codename: "acme", API: api, Collectors: []chattonic.Endpoint{"operators", "dashboard"}, Windows: windows(t, "24h"),
 		Location: time.UTC, DurationUnit: time.Second,
 	}
 	if adjust != nil {
@@ -119,7 +119,7 @@ func dashboard(window string, rows ...chattonic.DashboardRow) *fakeAPI {
 	return &fakeAPI{err: errDown, dashboard: map[string]*chattonic.Dashboard{window: {Rows: rows}}}
 }
 
-func only(names ...string) func(*Settings) {
+func only(names ...chattonic.Endpoint) func(*Settings) {
 	return func(s *Settings) { s.Collectors = names }
 }
 
@@ -389,6 +389,14 @@ func (s *sharedAPI) Operators(ctx context.Context, w chattonic.Window) (*chatton
 	return s.fakeAPI.Operators(ctx, w)
 }
 
+// Read answers for the endpoint.
+func (s *sharedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return s.Dashboard(ctx, w)
+	}
+	return s.Operators(ctx, w)
+}
+
 func TestSharedAnswerSaysItsOwnWindow(t *testing.T) {
 	api := &sharedAPI{*operators("24h")}
 	samples, _ := scrape(t, newTeam(t, api, only("dashboard", "operators"))) // the first fails
@@ -426,11 +434,11 @@ func (h *hangingAPI) wait(ctx context.Context) error {
 }
 
 func (h *hangingAPI) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
-	return &chattonic.Operators{Window: w}, h.wait(ctx)
+	return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w}}, h.wait(ctx)
 }
 
 func (h *hangingAPI) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
-	return &chattonic.Dashboard{Window: w}, h.wait(ctx)
+	return &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: w}}, h.wait(ctx)
 }
 
 func TestAllIsAskedAtTheSameTime(t *testing.T) {
@@ -513,6 +521,22 @@ func TestHelpEndsWithTheAPIField(t *testing.T) {
 
 func TestRowWithoutAFieldIsAMistake(t *testing.T) {
 	assert.PanicsWithValue(t, "collector: chattonic.Operator has no field of its own for a row", func() {
-		newTable(nil, row[chattonic.Operator]{name: "x", values: one(func(*chattonic.Operator) number { return chattonic.NumberOf(1) })})
+		newTable("", nil, row[chattonic.Operator]{name: "x", values: one(func(*chattonic.Operator) number { return chattonic.NumberOf(1) })})
 	})
+}
+
+// Read answers for the endpoint.
+func (a *fakeAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
+}
+
+// Read answers for the endpoint.
+func (a *hangingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }

@@ -14,11 +14,11 @@ import (
 type contract struct {
 	endpoint chattonic.Text
 	chattonic.Contract
-	implausible []chattonic.Implausible
+	implausible []Implausible
 }
 
 // contractTable is the metrics of how the answers depart from the documentation.
-var contractTable = newTable(
+var contractTable = newTable("",
 	[]label[contract]{
 		{name: "endpoint", of: func(c *contract) fmt.Stringer { return c.endpoint }},
 	},
@@ -48,14 +48,15 @@ func (c *contract) implausibleFields() (fields []string) {
 	return fields
 }
 
-// contract returns what an answer for the team's first window has for the table, and
-// warns of it where that is news.
-func (c *Collector) contract(t *Team, s *scope, k contract) *part[contract] {
-	if told := k.String(); t.isNews(k.endpoint.String(), told) {
+// contract returns how an answer departs from the documented one, and warns of it
+// where that has changed.
+func (c *Collector) contract(t *Team, e chattonic.Endpoint, a chattonic.Answer) contract {
+	k := contract{chattonic.Text(e), a.Meta().Contract, FindImplausible(e, a, t.DurationUnit)}
+	if problems := k.String(); t.isNew(e, problems) {
 		level.Warn(c.logger).Log("msg", `an answer is not as documented, so its metrics may be wrong; for details run "chattonic_exporter check"`,
-			"team", t.Codename, "endpoint", k.endpoint, "fields", told)
+			"team", t.Codename, "endpoint", e, "fields", problems)
 	}
-	return &part[contract]{table: contractTable, scope: s, items: []contract{k}}
+	return k
 }
 
 // String returns the names of all fields with what is wrong, or "" where nothing
@@ -71,15 +72,15 @@ func (c *contract) String() string {
 	return strings.Join(append(all, c.implausibleFields()...), ", ")
 }
 
-// isNews says whether an endpoint has something wrong with it that is not what
-// was told of it last. Where nothing is wrong in between, as in the night when
-// there are no operators, the same is no news again.
-func (t *Team) isNews(endpoint, wrong string) bool {
+// isNew says whether the problems of an endpoint's answer differ from those that
+// were last warned of. Where there are none for a while, as in the night without
+// operators, the same problems are not new again.
+func (t *Team) isNew(e chattonic.Endpoint, problems string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if wrong == "" || t.told[endpoint] == wrong {
+	if problems == "" || t.warned[e] == problems {
 		return false
 	}
-	t.told[endpoint] = wrong
+	t.warned[e] = problems
 	return true
 }

@@ -23,7 +23,7 @@ func (v *violatingAPI) Operators(_ context.Context, w chattonic.Window) (*chatto
 		return nil, errDown
 	}
 	if w.Name != "1h" {
-		return &chattonic.Operators{Window: w}, nil
+		return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w}}, nil
 	}
 	a := *v.operators
 	a.Window = w
@@ -35,7 +35,7 @@ func (v *violatingAPI) Dashboard(_ context.Context, w chattonic.Window) (*chatto
 		return nil, errDown
 	}
 	if w.Name != "1h" {
-		return &chattonic.Dashboard{Window: w, Contract: chattonic.Contract{Missing: []string{"csat"}}}, nil
+		return &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: w, Contract: chattonic.Contract{Missing: []string{"csat"}}}}, nil
 	}
 	a := *v.dashboard
 	a.Window = w
@@ -53,7 +53,7 @@ func TestContractViolations(t *testing.T) {
 	n := chattonic.NumberOf
 	api := &violatingAPI{
 		operators: &chattonic.Operators{
-			Contract: chattonic.Contract{Unknown: []string{"operators.shift", "total"}, Missing: []string{"operators.nps"}},
+			Metadata: chattonic.Metadata{Contract: chattonic.Contract{Unknown: []string{"operators.shift", "total"}, Missing: []string{"operators.nps"}}},
 			// As seconds these would be plausible. A field counts once.
 			Operators:    []chattonic.Operator{{ID: "a", OnlineTime: n(3600), AwayTime: n(-1)}, {ID: "b", OnlineTime: n(-1234), AwayTime: n(3600)}},
 			QueryPending: n(-4321),
@@ -110,4 +110,12 @@ func TestContractOfWhatFailedIsAbsent(t *testing.T) {
 	}, of(samples, violations))
 	samples, _ = scrape(t, newTeam(t, &violatingAPI{}, nil))
 	assert.Empty(t, of(samples, violations))
+}
+
+// Read answers for the endpoint.
+func (a *violatingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // dashboardTable is the metrics of a team's dashboard.
-var dashboardTable = newTable(nil,
+var dashboardTable = newTable("", nil,
 	row[chattonic.DashboardRow]{
 		name: "chattonic_dashboard_users_all_time", combine: latest,
 		help:   "Users of all time.",
@@ -56,39 +56,39 @@ var dashboardTable = newTable(nil,
 		},
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_user_efficiency", windowed: true,
+		name: "chattonic_dashboard_user_efficiency", windowed: true, plausible: score,
 		help:   "User efficiency in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.UserEfficiency }),
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_attention", windowed: true,
+		name: "chattonic_dashboard_attention", windowed: true, plausible: score,
 		help:   "Attention in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.Attention }),
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_resolution", windowed: true,
+		name: "chattonic_dashboard_resolution", windowed: true, plausible: score,
 		help:   "Resolution in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.Resolution }),
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_attention_and_resolution", windowed: true,
+		name: "chattonic_dashboard_attention_and_resolution", windowed: true, plausible: score,
 		help:   "Attention and resolution in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.AttentionAndResolution }),
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_nps", windowed: true,
+		name: "chattonic_dashboard_nps", windowed: true, plausible: score,
 		help:   "Net promoter score in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.NPS }),
 	},
 	row[chattonic.DashboardRow]{
-		name: "chattonic_dashboard_csat", windowed: true,
+		name: "chattonic_dashboard_csat", windowed: true, plausible: score,
 		help:   "Customer satisfaction in the window, as it comes; absent where the answer has several rows.",
 		values: one(func(r *chattonic.DashboardRow) number { return &r.CSAT }),
 	},
 )
 
 // dashboardAnswerTable is the metrics of a dashboard's answer as a whole.
-var dashboardAnswerTable = newTable(nil,
+var dashboardAnswerTable = newTable("", nil,
 	row[chattonic.Dashboard]{
 		name: "chattonic_dashboard_rows", windowed: true,
 		help: "Rows in the answer; several are combined, or left out where that cannot be done.", source: "Counted in the API's answer",
@@ -96,7 +96,7 @@ var dashboardAnswerTable = newTable(nil,
 	},
 )
 
-// latestFirst returns the rows of an answer in the order that combining takes.
+// latestFirst returns the rows of an answer with the latest one first.
 // The latest row is the one with the greatest date, which is right for every
 // format from the year down, such as the documented one. Of rows with the same
 // date it is the one that came last.

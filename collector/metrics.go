@@ -10,7 +10,7 @@ import (
 var tables = []interface {
 	describe(ch chan<- *prometheus.Desc)
 	document() []Metric
-	families(Answers) (families []Family, done func())
+	families(Answers) []Family
 }{stateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable}
 
 // Metric documents a metric.

@@ -2,13 +2,12 @@ package collector
 
 import (
 	"fmt"
-	"sync"
 
 	"chattonic_exporter/chattonic"
 )
 
 // operatorTable is the metrics of each operator.
-var operatorTable = newTable(
+var operatorTable = newTable("operators.",
 	[]label[chattonic.Operator]{
 		{name: "operator_id", of: func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
 	},
@@ -39,17 +38,17 @@ var operatorTable = newTable(
 		values: one(func(o *chattonic.Operator) number { return &o.LastConnection }),
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_online_seconds", windowed: true, duration: true,
+		name: "chattonic_operator_online_seconds", windowed: true, duration: true, plausible: withinWindow,
 		help:   "Time online in the window.",
 		values: one(func(o *chattonic.Operator) number { return &o.OnlineTime }),
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_away_seconds", windowed: true, duration: true,
+		name: "chattonic_operator_away_seconds", windowed: true, duration: true, plausible: withinWindow,
 		help:   "Time away in the window.",
 		values: one(func(o *chattonic.Operator) number { return &o.AwayTime }),
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_free_seconds", windowed: true, duration: true,
+		name: "chattonic_operator_free_seconds", windowed: true, duration: true, plausible: withinWindow,
 		help:   "Time free in the window.",
 		values: one(func(o *chattonic.Operator) number { return &o.FreeTime }),
 	},
@@ -65,8 +64,9 @@ var operatorTable = newTable(
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_query_duration_seconds", windowed: true, duration: true,
-		help:   "Summed duration of the operator's queries in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.SumDuration }),
+		help:         "Summed duration of the operator's queries in the window.",
+		values:       one(func(o *chattonic.Operator) number { return &o.SumDuration }),
+		positiveWith: func(o *chattonic.Operator) number { return &o.QueriesResolved },
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_query_duration_average_seconds", windowed: true, duration: true,
@@ -74,7 +74,7 @@ var operatorTable = newTable(
 		values: one(func(o *chattonic.Operator) number { return &o.AvgDurationResolved }),
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_nps", windowed: true,
+		name: "chattonic_operator_nps", windowed: true, plausible: score,
 		help:   "Net promoter score of the operator in the window, as it comes.",
 		values: one(func(o *chattonic.Operator) number { return &o.NPS }),
 	},
@@ -86,7 +86,7 @@ var operatorTable = newTable(
 )
 
 // teamTable is the metrics of a team that come with its operators.
-var teamTable = newTable(nil,
+var teamTable = newTable("", nil,
 	row[chattonic.Operators]{
 		name: "chattonic_queries_pending", present: true,
 		help:   "Queries that wait for an operator now.",
@@ -94,30 +94,26 @@ var teamTable = newTable(nil,
 	},
 )
 
-// ids are to be used again for which operators have been seen.
-var ids = sync.Pool{New: func() any { return make(map[chattonic.Text]struct{}) }}
-
-// Unique returns the operators without those that come again: an answer may hold
-// one twice. They are those of the argument, which stays as it is.
+// Unique returns the operators without repetitions: an answer may hold an operator
+// twice. The argument stays as it is.
 func Unique(operators []chattonic.Operator) []chattonic.Operator {
-	seen, _ := ids.Get().(map[chattonic.Text]struct{})
-	defer func() {
-		clear(seen)
-		ids.Put(seen)
-	}()
+	seen := make(map[chattonic.Text]struct{}, len(operators))
 	for i := range operators {
+		if _, again := seen[operators[i].ID]; again {
+			return withoutRepetitions(operators)
+		}
 		seen[operators[i].ID] = struct{}{}
 	}
-	if len(seen) == len(operators) {
-		return operators
-	}
-	clear(seen)
-	var once []chattonic.Operator
+	return operators
+}
+
+func withoutRepetitions(operators []chattonic.Operator) (unique []chattonic.Operator) {
+	seen := make(map[chattonic.Text]struct{}, len(operators))
 	for i := range operators {
 		if _, again := seen[operators[i].ID]; !again {
 			seen[operators[i].ID] = struct{}{}
-			once = append(once, operators[i])
+			unique = append(unique, operators[i])
 		}
 	}
-	return once
+	return unique
 }

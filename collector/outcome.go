@@ -16,7 +16,7 @@ type outcome struct {
 	err         error
 	duration    time.Duration
 	lastSuccess chattonic.Timestamp
-	asked       chattonic.Window
+	window      chattonic.Window // that the answer covers, or that was asked for
 }
 
 // state is what the exporter knows of a team.
@@ -26,7 +26,7 @@ type state struct {
 	within    chattonic.Number
 }
 
-var outcomeTable = newTable(
+var outcomeTable = newTable("",
 	[]label[outcome]{
 		{name: "collector", of: func(o *outcome) fmt.Stringer { return o.collector }},
 	},
@@ -47,7 +47,7 @@ var outcomeTable = newTable(
 	},
 )
 
-var stateTable = newTable(nil,
+var stateTable = newTable("", nil,
 	row[state]{
 		name: "chattonic_up", present: true, source: fromExporter,
 		help:   "Whether all of the team's endpoints answered for all of its windows (1) or not (0).",
@@ -65,7 +65,7 @@ var stateTable = newTable(nil,
 	},
 )
 
-var windowTable = newTable(nil,
+var windowTable = newTable("", nil,
 	row[chattonic.Window]{
 		name: "chattonic_window_start_timestamp_seconds", windowed: true, source: "API parameter: startDate",
 		help:   "Start of the window that was asked for, in seconds since 1970.",

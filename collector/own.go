@@ -88,7 +88,7 @@ func (o *Own) Observer(team string) func(chattonic.Attempt) {
 // Watch makes the counters of a team exist before the first request, so that
 // its first retry is an increase from 0.
 func (o *Own) Watch(team string) {
-	for _, endpoint := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
+	for _, endpoint := range chattonic.ReadEndpoints() {
 		o.requests.WithLabelValues(team, string(endpoint), "200")
 		o.retries.WithLabelValues(team, string(endpoint))
 		o.duration.WithLabelValues(team, string(endpoint))

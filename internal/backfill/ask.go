@@ -14,8 +14,8 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/exposition"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/collector/exposition"
+	"chattonic_exporter/internal/teams"
 )
 
 // asker asks teams about moments of the past.
@@ -39,13 +39,13 @@ func newAsker(o Options, p *plan) (*asker, error) {
 		timeout: o.Timeout, called: func() {},
 	}
 	for _, t := range p.teams {
-		client, httpClient, err := fleet.NewClient(t.Team, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
+		client, httpClient, err := teams.NewClient(t.Team, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
 		if err != nil {
 			a.close()
 			return nil, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
 		a.clients = append(a.clients, httpClient)
-		settings := fleet.Settings(t.Team, &api{a, t.Codename, client})
+		settings := teams.Settings(t.Team, &api{a, t.Codename, client})
 		settings.WindowedOnly = t.windowedOnly
 		a.teams = append(a.teams, collector.NewTeam(settings))
 	}
@@ -83,56 +83,46 @@ func newFamily(name string, text []byte) family {
 	return family{name, text[:end], text[end:], bytes.Count(text[end:], []byte("\n"))}
 }
 
-// ask returns what scrapes at a moment would have shown, in the order of the
-// metrics' names. It fails where any call does, and says which.
+// ask returns what scrapes at a moment would have shown. It fails where any call
+// does, and says which.
 func (a *asker) ask(ctx context.Context, at time.Time) (written []family, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	a.fail = fail
-	families, done := collector.New(ctx, a.logger, func() time.Time { return at }, a.teams...).Ask().Families()
-	defer done()
+	families := collector.New(ctx, a.logger, func() time.Time { return at }, a.teams...).Ask().Families()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	var text bytes.Buffer
+	w := exposition.NewWriter(&text, true)
+	defer w.Close()
+	w.SetTimestamp(at)
 	for _, f := range families {
 		if f.Present {
 			continue
 		}
-		var text bytes.Buffer
-		w := exposition.NewWriter(&text, true)
-		w.Stamp(at)
 		f.Write(w)
-		err := w.Flush()
-		w.Close()
-		if err != nil {
+		if err := w.Flush(); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", f.Name, err)
 		}
 		if text.Len() > 0 {
-			written = append(written, newFamily(f.Name, text.Bytes()))
+			written = append(written, newFamily(f.Name, bytes.Clone(text.Bytes())))
 		}
+		text.Reset()
 	}
 	return written, nil
 }
 
-// api asks for one team, at the rate of all.
+// api makes the calls for one team, at the rate of all teams.
 type api struct {
 	*asker
 	codename string
 	client   *chattonic.Client
 }
 
-// Operators returns the operators over the window.
-func (a *api) Operators(ctx context.Context, window chattonic.Window) (*chattonic.Operators, error) {
-	return call(ctx, a, window, a.client.Operators)
-}
-
-// Dashboard returns the dashboard over the window.
-func (a *api) Dashboard(ctx context.Context, window chattonic.Window) (*chattonic.Dashboard, error) {
-	return call(ctx, a, window, a.client.Dashboard)
-}
-
-func call[T any](ctx context.Context, a *api, window chattonic.Window, ask func(context.Context, chattonic.Window) (*T, error)) (*T, error) {
-	answer, err := inTurn(ctx, a, window, ask)
+// Read returns the answer for the window.
+func (a *api) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
+	answer, err := a.inTurn(ctx, e, window)
 	if err != nil {
 		a.fail(fmt.Errorf("team %q, window %s from %s to %s: %w", a.codename, window.Name,
 			window.Start.UTC().Format(time.RFC3339Nano), window.End.UTC().Format(time.RFC3339Nano), err))
@@ -140,8 +130,8 @@ func call[T any](ctx context.Context, a *api, window chattonic.Window, ask func(
 	return answer, err
 }
 
-// inTurn makes a call when the rate and the limit allow for it.
-func inTurn[T any](ctx context.Context, a *api, window chattonic.Window, ask func(context.Context, chattonic.Window) (*T, error)) (*T, error) {
+// inTurn makes a call when the rate and the limit allow it.
+func (a *api) inTurn(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	if err := a.limit.Acquire(ctx, 1); err != nil {
 		return nil, fmt.Errorf("waiting for other calls: %w", err)
 	}
@@ -151,7 +141,7 @@ func inTurn[T any](ctx context.Context, a *api, window chattonic.Window, ask fun
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	answer, err := ask(ctx, window)
+	answer, err := a.client.Read(ctx, e, window)
 	a.called()
 	return answer, err
 }

@@ -176,7 +176,7 @@ func describe(teams []team) (settings []setting) {
 			{"duration_unit", t.DurationUnit.String()},
 			{"date_format_group", t.DateFormatGroup},
 			{"delay", t.Delay.String()},
-			{"collectors", strings.Join(t.Collectors, ", ")},
+			{"collectors", strings.Trim(fmt.Sprint(t.Collectors), "[]")},
 			{"operator_names", strconv.FormatBool(t.OperatorNames)},
 		} {
 			settings = append(settings, setting{fmt.Sprintf("%s of team %q", s.Name, t.Codename), s.Value})

@@ -20,9 +20,9 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/collector/exposition"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/exposition"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 )
 
 // command is what the command is called.
@@ -159,19 +159,19 @@ func (o *Options) write(r *Report) error {
 
 // team asks a team.
 func (o *Options) team(ctx context.Context, t config.Team, limit *semaphore.Weighted) Team {
-	client, httpClient, err := fleet.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody), chattonic.WithClock(o.Now))
+	client, httpClient, err := teams.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody), chattonic.WithClock(o.Now))
 	if err != nil {
 		return failedTeam(t, err)
 	}
 	defer httpClient.CloseIdleConnections()
-	heard := &recorder{api: client, options: o, limit: limit, calls: make(map[asked]call)}
-	team := collector.NewTeam(fleet.Settings(t, heard))
+	recorded := &recorder{api: client, options: o, limit: limit, calls: make(map[asked]call)}
+	team := collector.NewTeam(teams.Settings(t, recorded))
 	answers := collector.New(ctx, log.NewNopLogger(), o.Now, team).Ask()
 	series, err := count(answers)
 	if err != nil {
 		return failedTeam(t, err)
 	}
-	return o.judge(t, heard.calls, series)
+	return o.judge(t, recorded.calls, series)
 }
 
 // count returns how many series the answers make.
@@ -179,9 +179,7 @@ func count(answers collector.Answers) (int, error) {
 	var page lines
 	w := exposition.NewWriter(&page, false)
 	defer w.Close()
-	families, done := answers.Families()
-	defer done()
-	for _, family := range families {
+	for _, family := range answers.Families() {
 		family.Write(w)
 	}
 	err := w.Flush()
@@ -210,17 +208,15 @@ type asked struct {
 	window   string
 }
 
-// call is what came of a call.
+// call is the outcome of a call.
 type call struct {
 	window  chattonic.Window
 	latency time.Duration
-	// operators or dashboard is the answer, unless there is an error.
-	operators *chattonic.Operators
-	dashboard *chattonic.Dashboard
-	err       error
+	answer  chattonic.Answer // nil if there is an error
+	err     error
 }
 
-// recorder asks an API, and keeps what it hears.
+// recorder reads from an API and records the calls.
 type recorder struct {
 	api     collector.API
 	options *Options
@@ -230,36 +226,19 @@ type recorder struct {
 	calls map[asked]call
 }
 
-// Operators asks for the operators.
-func (r *recorder) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
-	made := r.call(ctx, chattonic.EndpointOperators, w, func(ctx context.Context, c *call) (err error) {
-		c.operators, err = r.api.Operators(ctx, w)
-		return err
-	})
-	return made.operators, made.err
-}
-
-// Dashboard asks for the dashboard.
-func (r *recorder) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
-	made := r.call(ctx, chattonic.EndpointDashboard, w, func(ctx context.Context, c *call) (err error) {
-		c.dashboard, err = r.api.Dashboard(ctx, w)
-		return err
-	})
-	return made.dashboard, made.err
-}
-
-func (r *recorder) call(ctx context.Context, e chattonic.Endpoint, w chattonic.Window, ask func(context.Context, *call) error) call {
+// Read makes a call.
+func (r *recorder) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	made := call{window: w}
 	if made.err = r.limit.Acquire(ctx, 1); made.err == nil {
 		defer r.limit.Release(1)
 		ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 		defer cancel()
 		start := r.options.Now()
-		made.err = ask(ctx, &made)
+		made.answer, made.err = r.api.Read(ctx, e, w)
 		made.latency = r.options.Now().Sub(start)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls[asked{e, w.Name}] = made
-	return made
+	return made.answer, made.err
 }

@@ -204,7 +204,7 @@ func TestFailures(t *testing.T) {
 		"401":      {chattonictest.Fault{Status: 401}, yes, no, "HTTP 401, the access token was not accepted: check that it is current"},
 		"403":      {chattonictest.Fault{Status: 403}, yes, no, "HTTP 403, the access token may not see this team: check the token and the codename"},
 		"500":      {chattonictest.Fault{Status: 500, Body: []byte("the body")}, yes, nil, "HTTP 500"},
-		"no JSON":  {chattonictest.Fault{Body: []byte("<the body>")}, yes, nil, "the answer is not valid JSON at byte 1"},
+		"no JSON":  {chattonictest.Fault{Body: []byte("<the body>")}, yes, nil, "the answer is not valid JSON after 0 bytes"},
 		"too long": {chattonictest.Fault{Body: bytes.Repeat([]byte(" "), 2<<20)}, yes, nil, "the answer has more than 1048576 bytes: raise the limit if it is right"},
 		"timeout":  {chattonictest.Fault{Delay: time.Hour}, no, nil, "no answer in time"},
 		"redirect": {chattonictest.Fault{Redirect: "http://elsewhere.example/"}, yes, nil, "redirected to another host, port or scheme, where the access token must not go: check the base URL"},
@@ -421,7 +421,7 @@ func TestFewAtATime(t *testing.T) {
 		f.options.Load = func() (*config.Config, error) {
 			c, err := load()
 			for i := range c.Teams {
-				c.Teams[i].Collectors = []string{"dashboard"}
+				c.Teams[i].Collectors = []chattonic.Endpoint{"dashboard"}
 			}
 			return c, err
 		}

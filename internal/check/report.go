@@ -140,20 +140,21 @@ func (o *Options) judge(t config.Team, calls map[asked]call, series int) Team {
 	found := Team{Codename: t.Codename, OK: true, Calls: []Call{}, Series: series}
 	times := &timesSeen{possible: slices.Clone(config.DurationUnits)}
 	for w, window := range t.Windows {
-		for _, name := range t.Collectors {
-			endpoint := chattonic.Endpoint(name)
+		for _, endpoint := range t.Collectors {
 			made := calls[asked{endpoint, window.Name()}]
-			found.hear(endpoint, made, t.DurationUnit)
-			found.CallsPerHour += o.callsPerHour(ttl(t, endpoint))
-			if a := made.operators; a != nil {
+			found.add(endpoint, made, t.DurationUnit)
+			found.CallsPerHour += o.callsPerHour(t.TTL[endpoint])
+			switch a := made.answer.(type) {
+			case *chattonic.Operators:
 				times.see(a)
 				if w == 0 {
 					operators := collector.Unique(a.Operators)
 					found.Operators, found.States = new(len(operators)), states(operators)
 				}
-			}
-			if a := made.dashboard; a != nil && w == 0 {
-				found.DashboardRows = new(len(a.Rows))
+			case *chattonic.Dashboard:
+				if w == 0 {
+					found.DashboardRows = new(len(a.Rows))
+				}
 			}
 		}
 	}
@@ -161,33 +162,26 @@ func (o *Options) judge(t config.Team, calls map[asked]call, series int) Team {
 	return found
 }
 
-// hear adds a call, and what it tells of the way to the API.
-func (t *Team) hear(e chattonic.Endpoint, made call, unit time.Duration) {
-	said := Call{
+// add adds a call, and what it says about the connection to the API.
+func (t *Team) add(e chattonic.Endpoint, made call, unit time.Duration) {
+	c := Call{
 		Endpoint: string(e), Window: made.window.Name, Start: made.window.Start, End: made.window.End,
 		LatencySeconds: made.latency.Seconds(), UnknownFields: []string{}, MissingFields: []string{}, ImplausibleValues: []Implausible{},
 	}
-	var contract chattonic.Contract
-	var implausible []chattonic.Implausible
-	switch {
-	case made.err != nil:
-		said.Error = made.err.Error()
+	if made.err != nil {
+		c.Error = made.err.Error()
 		t.OK = false
 		t.fail(made.err)
-	case made.operators != nil:
-		contract, implausible = made.operators.Contract, made.operators.Implausible(unit)
-	case made.dashboard != nil:
-		contract, implausible = made.dashboard.Contract, made.dashboard.Implausible()
-	}
-	if made.err == nil {
+	} else {
 		t.Reachable, t.TokenAccepted = new(true), new(true)
+		contract := made.answer.Meta().Contract
+		c.UnknownFields = append(c.UnknownFields, contract.Unknown...)
+		c.MissingFields = append(c.MissingFields, contract.Missing...)
+		for _, i := range collector.FindImplausible(e, made.answer, unit) {
+			c.ImplausibleValues = append(c.ImplausibleValues, Implausible{i.Field, string(i.Problem), i.Times})
+		}
 	}
-	said.UnknownFields = append(said.UnknownFields, contract.Unknown...)
-	said.MissingFields = append(said.MissingFields, contract.Missing...)
-	for _, i := range implausible {
-		said.ImplausibleValues = append(said.ImplausibleValues, Implausible{i.Field, string(i.Problem), i.Times})
-	}
-	t.Calls = append(t.Calls, said)
+	t.Calls = append(t.Calls, c)
 }
 
 // fail notes what a failure tells of the way to the API, where no other call has
@@ -207,13 +201,6 @@ func (t *Team) fail(err error) {
 	if refused && t.TokenAccepted == nil {
 		t.TokenAccepted = new(false)
 	}
-}
-
-func ttl(t config.Team, e chattonic.Endpoint) time.Duration {
-	if e == chattonic.EndpointDashboard {
-		return t.TTL.Dashboard
-	}
-	return t.TTL.Operators
 }
 
 // callsPerHour returns the most calls that one endpoint and window get: a server
@@ -272,7 +259,7 @@ func (s *timesSeen) see(a *chattonic.Operators) {
 		}
 	}
 	s.possible = slices.DeleteFunc(s.possible, func(u config.DurationUnit) bool {
-		return slices.ContainsFunc(a.Implausible(u.Unit), func(i chattonic.Implausible) bool { return i.Problem == chattonic.ProblemTooLong })
+		return slices.ContainsFunc(collector.FindImplausible(chattonic.EndpointOperators, a, u.Unit), func(i collector.Implausible) bool { return i.Problem == collector.ProblemTooLong })
 	})
 }
 

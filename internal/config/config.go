@@ -19,10 +19,6 @@ import (
 	"chattonic_exporter/collector"
 )
 
-// Collectors are the names of the known collectors, in the order in which a
-// team's are given.
-var Collectors = []string{"operators", "dashboard"}
-
 // Config holds the settings of all teams.
 type Config struct {
 	// Teams holds at least one team, in the order of the file. No two have the
@@ -49,11 +45,11 @@ type Team struct {
 	DateFormatGroup string
 	// Delay is how long before now a window ends, for data that comes late.
 	Delay time.Duration
-	// TTL says how long answers may serve further scrapes.
-	TTL TTL
-	// Collectors holds at least one name out of the package's Collectors, in
-	// that list's order.
-	Collectors []string
+	// TTL is how long answers of an endpoint serve further scrapes. An endpoint
+	// without one is asked at each scrape.
+	TTL map[chattonic.Endpoint]time.Duration
+	// Collectors holds at least one of chattonic.ReadEndpoints, in their order.
+	Collectors []chattonic.Endpoint
 	// OperatorNames says whether metrics name the operators and the origins of
 	// their queries, besides the operators' ids.
 	OperatorNames bool
@@ -65,15 +61,6 @@ type Team struct {
 	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
 	// paths no longer depend on the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
-}
-
-// TTL says how long an answer may serve further scrapes; 0 has every scrape
-// ask anew.
-type TTL struct {
-	// Operators is for answers of the operators endpoint.
-	Operators time.Duration
-	// Dashboard is for answers of the dashboard endpoint.
-	Dashboard time.Duration
 }
 
 // Thresholds holds what alerts compare a team's values with.
@@ -205,7 +192,7 @@ func builtIn() Team {
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
-		Collectors:      append([]string(nil), Collectors...),
+		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		HTTPClient:      promconfig.DefaultHTTPClientConfig,
 	}

@@ -94,7 +94,8 @@ teams:
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: "%Y-%m-%d %H",
-		Collectors:      []string{"operators", "dashboard"},
+		TTL:             map[chattonic.Endpoint]time.Duration{"operators": 0, "dashboard": 0},
+		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		Thresholds:      Thresholds{QueriesPending: &ten},
 		HTTPClient:      client,
@@ -116,13 +117,13 @@ func TestBuiltInDefaults(t *testing.T) {
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
-		Collectors:      []string{"operators", "dashboard"},
+		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)
 
 	team.Collectors[0] = "changed"
-	assert.Equal(t, []string{"operators", "dashboard"}, Collectors, "a team's collectors are its own")
+	assert.Equal(t, []chattonic.Endpoint{"operators", "dashboard"}, chattonic.ReadEndpoints(), "a team's collectors are its own")
 }
 
 // overriding is a file in which teams override all of the defaults or none.
@@ -173,8 +174,8 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, time.Minute, heir.DurationUnit)
 	assert.Equal(t, "0", heir.DateFormatGroup)
 	assert.Equal(t, 5*time.Minute, heir.Delay)
-	assert.Equal(t, TTL{Operators: 30 * time.Second, Dashboard: 90 * time.Minute}, heir.TTL)
-	assert.Equal(t, []string{"dashboard"}, heir.Collectors)
+	assert.Equal(t, map[chattonic.Endpoint]time.Duration{"operators": 30 * time.Second, "dashboard": 90 * time.Minute}, heir.TTL)
+	assert.Equal(t, []chattonic.Endpoint{"dashboard"}, heir.Collectors)
 	assert.False(t, heir.OperatorNames)
 	require.NotNil(t, heir.Thresholds.QueriesPending)
 	assert.InDelta(t, 2.5, *heir.Thresholds.QueriesPending, 0)
@@ -188,8 +189,8 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, time.Millisecond, other.DurationUnit)
 	assert.Equal(t, "%Y", other.DateFormatGroup)
 	assert.Zero(t, other.Delay)
-	assert.Equal(t, TTL{Operators: 0, Dashboard: 90 * time.Minute}, other.TTL, "the other key of the defaults stays")
-	assert.Equal(t, []string{"operators", "dashboard"}, other.Collectors, "in the known order")
+	assert.Equal(t, map[chattonic.Endpoint]time.Duration{"operators": 0, "dashboard": 90 * time.Minute}, other.TTL, "the other key of the defaults stays")
+	assert.Equal(t, []chattonic.Endpoint{"operators", "dashboard"}, other.Collectors, "in the known order")
 	assert.True(t, other.OperatorNames)
 	require.NotNil(t, other.Thresholds.QueriesPending)
 	assert.Zero(t, *other.Thresholds.QueriesPending)
@@ -398,7 +399,7 @@ func TestSingle(t *testing.T) {
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
-		Collectors:      []string{"operators", "dashboard"},
+		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)

@@ -58,10 +58,12 @@ func checkTeam(t *testing.T, team Team) {
 	assert.Contains(t, []time.Duration{time.Millisecond, time.Second, time.Minute}, team.DurationUnit)
 	assert.NotEmpty(t, team.DateFormatGroup)
 	assert.GreaterOrEqual(t, team.Delay, time.Duration(0))
-	assert.GreaterOrEqual(t, team.TTL.Operators, time.Duration(0))
-	assert.GreaterOrEqual(t, team.TTL.Dashboard, time.Duration(0))
+	for e, ttl := range team.TTL {
+		assert.Contains(t, chattonic.ReadEndpoints(), e)
+		assert.GreaterOrEqual(t, ttl, time.Duration(0))
+	}
 	assert.NotEmpty(t, team.Collectors)
-	assert.Subset(t, Collectors, team.Collectors)
+	assert.Subset(t, chattonic.ReadEndpoints(), team.Collectors)
 	if threshold := team.Thresholds.QueriesPending; threshold != nil {
 		assert.GreaterOrEqual(t, *threshold, 0.0)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -279,35 +280,47 @@ func readDuration(value *yaml.Node, duration *time.Duration) error {
 	return nil
 }
 
+// endpointNames are the names of the endpoints with statistics.
+var endpointNames = func() (names []string) {
+	for _, e := range chattonic.ReadEndpoints() {
+		names = append(names, string(e))
+	}
+	return names
+}()
+
 func readTTL(value *yaml.Node, team *Team) error {
-	keys := []string{"operators", "dashboard"}
-	values, err := mapping(value, keys)
+	values, err := mapping(value, endpointNames)
 	if err != nil {
 		return err
 	}
-	for i, duration := range []*time.Duration{&team.TTL.Operators, &team.TTL.Dashboard} {
-		if value := values[keys[i]]; value != nil {
-			if err := readDuration(value, duration); err != nil {
-				return inKey(keys[i], err)
-			}
-		}
+	ttl := maps.Clone(team.TTL) // that of the defaults stays
+	if ttl == nil {
+		ttl = make(map[chattonic.Endpoint]time.Duration)
 	}
+	for name, value := range values {
+		var duration time.Duration
+		if err := readDuration(value, &duration); err != nil {
+			return inKey(name, err)
+		}
+		ttl[chattonic.Endpoint(name)] = duration
+	}
+	team.TTL = ttl
 	return nil
 }
 
 func readCollectors(value *yaml.Node, team *Team) error {
-	elements, err := uniqueTexts(value, "[operators, dashboard]", orLeaveOut)
+	elements, err := uniqueTexts(value, "["+strings.Join(endpointNames, ", ")+"]", orLeaveOut)
 	if err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
+	wanted := map[chattonic.Endpoint]bool{}
 	for _, element := range elements {
-		if !slices.Contains(Collectors, element.Value) {
-			return at(element, "unknown collector %q: use one of %s", element.Value, strings.Join(Collectors, ", "))
+		if !slices.Contains(endpointNames, element.Value) {
+			return at(element, "unknown collector %q: use one of %s", element.Value, strings.Join(endpointNames, ", "))
 		}
-		wanted[element.Value] = true
+		wanted[chattonic.Endpoint(element.Value)] = true
 	}
-	team.Collectors = slices.DeleteFunc(slices.Clone(Collectors), func(name string) bool { return !wanted[name] })
+	team.Collectors = slices.DeleteFunc(chattonic.ReadEndpoints(), func(e chattonic.Endpoint) bool { return !wanted[e] })
 	return nil
 }
 

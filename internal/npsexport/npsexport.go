@@ -18,7 +18,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 )
 
 // Options say which report is wanted.
@@ -151,7 +151,7 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 }
 
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
-	client, httpClient, err := fleet.NewClient(t, o.UserAgent)
+	client, httpClient, err := teams.NewClient(t, o.UserAgent)
 	if err != nil {
 		return fmt.Errorf("team %q: %w", t.Codename, err)
 	}

@@ -18,7 +18,7 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 	"chattonic_exporter/internal/web"
 )
 
@@ -41,10 +41,10 @@ func runClocked(t *testing.T, team string) (c *clock, api *chattonictest.Server,
 	require.NoError(t, err)
 
 	registry := prometheus.NewRegistry()
-	teams := fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(registry), Now: c.Now})
+	teams := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(registry), Now: c.Now})
 	require.NoError(t, teams.Apply(configured))
 	handler, err := web.New(web.Options{
-		Fleet: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second, TeamsOnMetrics: true, Now: c.Now,
+		Teams: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second, TeamsOnMetrics: true, Now: c.Now,
 	})
 	require.NoError(t, err)
 	exporter := httptest.NewServer(handler)

@@ -44,7 +44,7 @@ func (f *fixture) limited(t *testing.T, adjust func(*http.Server)) string {
 		defer cancel()
 		assert.NoError(t, server.Shutdown(ctx), "nothing is held up")
 		require.ErrorIs(t, <-served, http.ErrServerClosed)
-		e.fleet.Close()
+		e.teams.Close()
 	})
 	return listener.Addr().String()
 }

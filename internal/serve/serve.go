@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,7 +29,7 @@ import (
 
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 	"chattonic_exporter/internal/web"
 )
 
@@ -102,7 +100,7 @@ type exporter struct {
 	Options
 	registry *prometheus.Registry
 	own      *collector.Own
-	fleet    *fleet.Fleet
+	teams    *teams.Set
 	loading  sync.Mutex
 }
 
@@ -116,9 +114,9 @@ func start(o Options) (*exporter, error) {
 	}
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
-	e := &exporter{Options: o, registry: registry, own: own, fleet: fleet.New(fleet.Options{
+	e := &exporter{Options: o, registry: registry, own: own, teams: teams.New(teams.Options{
 		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
-		UserAgent: "chattonic_exporter/" + version.Version, Own: own, Remember: o.StatusPage,
+		UserAgent: "chattonic_exporter/" + version.Version, Own: own, History: o.StatusPage,
 	})}
 	if err := e.load(); err != nil {
 		return nil, err
@@ -132,7 +130,7 @@ func (e *exporter) load() error {
 	defer e.loading.Unlock()
 	c, err := e.Load()
 	if err == nil {
-		err = e.fleet.Apply(c)
+		err = e.teams.Apply(c)
 	}
 	e.own.Reloaded(err)
 	return err
@@ -145,14 +143,14 @@ func (e *exporter) reload() error {
 		level.Error(e.Logger).Log("msg", "the configuration was not reloaded, the one in force stays", "err", err)
 		return err
 	}
-	level.Info(e.Logger).Log("msg", "the configuration was reloaded", "teams", len(e.fleet.Codenames()))
+	level.Info(e.Logger).Log("msg", "the configuration was reloaded", "teams", len(e.teams.Codenames()))
 	return nil
 }
 
 // handler returns what answers requests.
 func (e *exporter) handler() (http.Handler, error) {
 	o := web.Options{
-		Fleet: e.fleet, Registry: e.registry, Logger: e.Logger,
+		Teams: e.teams, Registry: e.registry, Logger: e.Logger,
 		ScrapeTimeout: e.RequestTimeout, TimeoutOffset: e.TimeoutOffset, MaxScrapes: e.MaxScrapes,
 		TeamsOnMetrics: e.TeamsOnMetrics, Profiling: e.Profiling, Simulated: e.Simulated,
 	}
@@ -160,7 +158,7 @@ func (e *exporter) handler() (http.Handler, error) {
 		o.Reload = e.reload
 	}
 	if e.StatusPage {
-		o.Remembered = e.fleet.Remembered
+		o.Status = e.teams.Status
 	}
 	return web.New(o)
 }
@@ -176,31 +174,19 @@ func (o *Options) server(handler http.Handler) *http.Server {
 	}
 }
 
-// collectSeldom sets when garbage is collected, unless GOGC says it. Next to
-// nothing outlives a scrape, and what does is mostly connections, of which many
-// teams have many: so garbage may be half of what is in use, and 8 MiB. Those are
-// of room, which is never touched and takes no memory, but counts as in use.
-func collectSeldom() (room []byte) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
-	return make([]byte, 16<<20)
-}
-
 // Run serves until ctx ends, and then lets the scrapes in flight be answered.
 func Run(ctx context.Context, o Options) error {
-	defer runtime.KeepAlive(collectSeldom())
 	e, err := start(o)
 	if err != nil {
 		return err
 	}
-	defer e.fleet.Close()
-	e.registry.MustRegister(collectors.NewGoCollector(), &shared{Collector: collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), now: time.Now})
+	defer e.teams.Close()
+	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := e.handler()
 	if err != nil {
 		return err
 	}
-	level.Info(o.Logger).Log("msg", "starting", "version", version.Version, "revision", version.GetRevision(), "teams", strings.Join(e.fleet.Codenames(), ","))
+	level.Info(o.Logger).Log("msg", "starting", "version", version.Version, "revision", version.GetRevision(), "teams", strings.Join(e.teams.Codenames(), ","))
 
 	// Requests end with their client, or all at once when patience is over.
 	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
@@ -283,13 +269,13 @@ func Once(ctx context.Context, o Options, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer e.fleet.Close()
+	defer e.teams.Close()
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
-	teams, release := e.fleet.Teams()
+	active, release := e.teams.Teams()
 	defer release()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector.New(ctx, o.Logger, nil, teams...))
+	registry.MustRegister(collector.New(ctx, o.Logger, nil, active...))
 	families, err := registry.Gather()
 	if err != nil {
 		return fmt.Errorf("gathering the metrics: %w", err)

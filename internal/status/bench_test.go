@@ -74,3 +74,11 @@ func BenchmarkPages(b *testing.B) {
 		})
 	}
 }
+
+// Read answers for the endpoint.
+func (a cannedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
+}

@@ -19,7 +19,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 )
 
 // policy lets a page load and ask nothing but what the exporter itself serves,
@@ -70,7 +70,7 @@ var assets, edition = func() (fs.FS, string) {
 type Options struct {
 	// Teams returns what is remembered of the teams in force, in the order in
 	// which they are shown. Each has a History.
-	Teams func() []fleet.Remembered
+	Teams func() []teams.Status
 	// Links are to what else is served.
 	Links []toolkit.LandingLinks
 	// TeamsOnMetrics says that a scrape of /metrics asks all teams.

@@ -29,8 +29,7 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
-	"chattonic_exporter/internal/poll"
+	"chattonic_exporter/internal/teams"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,11 +61,11 @@ type fixture struct {
 	*http.ServeMux
 	api   *chattonictest.Server
 	url   string // of the API
-	fleet *fleet.Fleet
+	teams *teams.Set
 	clock *clocked
 }
 
-func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options)) *fixture {
+func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Options)) *fixture {
 	t.Helper()
 	f := &fixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
 	o := Options{
@@ -88,33 +87,33 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	require.NoError(t, err)
 	upstream := httptest.NewServer(f.api)
 	f.url = upstream.URL
-	f.fleet = fleet.New(fleet.Options{
-		RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Now: f.clock.Now, Remember: true,
+	f.teams = teams.New(teams.Options{
+		RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Now: f.clock.Now, History: true,
 		Own: collector.NewOwn(prometheus.NewRegistry()),
 	})
-	f.apply(t, teams)
-	o.Teams = f.fleet.Remembered
+	f.apply(t, configured)
+	o.Teams = f.teams.Status
 	for pattern, handler := range Handlers(o) {
 		f.HandleFunc(pattern, handler)
 	}
 	t.Cleanup(func() {
 		f.api.Close()
-		f.fleet.Close()
+		f.teams.Close()
 		upstream.Close()
 	})
 	return f
 }
 
-func (f *fixture) apply(t *testing.T, teams string) {
+func (f *fixture) apply(t *testing.T, configured string) {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
-	require.NoError(t, f.fleet.Apply(c))
+	require.NoError(t, f.teams.Apply(c))
 }
 
 // scrape asks all teams, as Prometheus would have it.
 func (f *fixture) scrape(ctx context.Context) {
-	teams, release := f.fleet.Teams()
+	teams, release := f.teams.Teams()
 	defer release()
 	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Ask()
 }
@@ -363,10 +362,10 @@ func TestCallInFlight(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	for want, c := range map[string]poll.Call{
+	for want, c := range map[string]teams.Call{
 		"answered":                             {},
 		"in flight":                            {InFlight: true},
-		"in flight; so far it met: HTTP 503":   {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
+		"in flight; last error: HTTP 503":   {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
 		"HTTP 404, nothing is there":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, nothing is there"}},
 		"something that is no error of a call": {Err: errors.New("something that is no error of a call")},
 	} {
@@ -560,25 +559,26 @@ func TestValues(t *testing.T) {
 }
 
 // manyTeams are so many teams that have been scraped, some of which fail.
-func manyTeams(tb testing.TB, n, operators int) func() []fleet.Remembered {
+func manyTeams(tb testing.TB, n, operators int) func() []teams.Status {
 	tb.Helper()
-	answer := &chattonic.Operators{Window: chattonic.Window{Name: "24h"}, ReceivedAt: noon, QueryPending: chattonic.NumberOf(3)}
+	answer := &chattonic.Operators{Metadata: chattonic.Metadata{Window: chattonic.Window{Name: "24h"}, ReceivedAt: noon}, QueryPending: chattonic.NumberOf(3)}
 	for i := range operators {
 		answer.Operators = append(answer.Operators, chattonic.Operator{ID: chattonic.Text(fmt.Sprint("id-", i)), DisplayName: "Somebody", Status: "online", OnlineTime: chattonic.NumberOf(480), NPS: chattonic.NumberOf(1 / 3.0)})
 	}
 	day, err := chattonic.ParseWindow("24h")
 	require.NoError(tb, err)
-	all := make([]fleet.Remembered, n)
+	all := make([]teams.Status, n)
 	for i := range all {
-		history := poll.NewHistory("24h", nil)
-		settings := collector.Settings{Codename: fmt.Sprint("team-", i), Collectors: []string{"operators", "dashboard"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second}
-		p := poll.New(cannedAPI{answer, i%10 == 0}, poll.Options{Timeout: time.Minute, Limit: unlimited(), History: history})
+		history := teams.NewHistory("24h", nil)
+		settings := collector.Settings{Codename: fmt.Sprint("team-", i), Collectors: []chattonic.Endpoint{"operators", "dashboard"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second}
+		p := teams.NewSharedAPI(cannedAPI{answer, i%10 == 0}, teams.SharedOptions{Timeout: time.Minute, Limit: unlimited(), History: history})
 		for range 15 {
-			_, _ = p.Operators(tb.Context(), answer.Window)
-			_, _ = p.Dashboard(tb.Context(), answer.Window)
+			for _, e := range chattonic.ReadEndpoints() {
+				_, _ = p.Read(tb.Context(), e, answer.Window)
+			}
 		}
 		p.Close()
-		all[i] = fleet.Remembered{Team: collector.NewTeam(settings), History: history}
+		all[i] = teams.Status{Team: collector.NewTeam(settings), History: history}
 	}
-	return func() []fleet.Remembered { return all }
+	return func() []teams.Status { return all }
 }

@@ -13,8 +13,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/fleet"
-	"chattonic_exporter/internal/poll"
+	"chattonic_exporter/internal/teams"
 )
 
 // none stands for what there is nothing of.
@@ -59,7 +58,7 @@ type overview struct {
 }
 
 // summarize says in a line what is remembered of a team.
-func summarize(t *collector.Team, past poll.Snapshot, now time.Time) summary {
+func summarize(t *collector.Team, past teams.Snapshot, now time.Time) summary {
 	s := summary{
 		Codename: t.Codename, Path: url.PathEscape(t.Codename), State: answering,
 		Pending: cell{Text: none}, Online: cell{Text: none}, Away: cell{Text: none}, InProgress: cell{Text: none},
@@ -70,21 +69,28 @@ func summarize(t *collector.Team, past poll.Snapshot, now time.Time) summary {
 		s.State, s.Troubles = failing, troublesOf(t, past.Failing)
 	case len(past.Calls) == 0:
 		s.State = unasked
-	case !slices.ContainsFunc(past.Calls, func(c poll.Call) bool { return !c.InFlight }):
+	case !slices.ContainsFunc(past.Calls, func(c teams.Call) bool { return !c.InFlight }):
 		s.State = waiting
 	}
+	operators := lastOperators(past)
 	switch {
-	case !slices.Contains(t.Collectors, "operators"):
+	case !slices.Contains(t.Collectors, chattonic.EndpointOperators):
 		s.Age.Text = "operators are not collected"
-	case past.Operators != nil:
-		s.count(past.Operators, t.QueriesPendingThreshold)
-		age := now.Sub(past.Operators.ReceivedAt)
+	case operators != nil:
+		s.count(operators, t.QueriesPendingThreshold)
+		age := now.Sub(operators.ReceivedAt)
 		s.Age = cell{ago(age), strconv.FormatInt(age.Milliseconds(), 10)}
-		s.Old = slices.ContainsFunc(past.Failing, func(c poll.Call) bool {
-			return c.Endpoint == chattonic.EndpointOperators && c.Window.Name == past.Operators.Window.Name
+		s.Old = slices.ContainsFunc(past.Failing, func(c teams.Call) bool {
+			return c.Endpoint == chattonic.EndpointOperators && c.Window.Name == operators.Window.Name
 		})
 	}
 	return s
+}
+
+// lastOperators returns the last answer with operators, or nil.
+func lastOperators(past teams.Snapshot) *chattonic.Operators {
+	operators, _ := past.Answers[chattonic.EndpointOperators].(*chattonic.Operators)
+	return operators
 }
 
 // count takes the numbers of a summary from an answer.
@@ -121,12 +127,12 @@ type trouble struct {
 
 // troublesOf puts calls that fail for the same reason together, in the order of
 // the team's collectors and windows: what stays the same is to look the same.
-func troublesOf(t *collector.Team, calls []poll.Call) (all []trouble) {
-	place := func(c poll.Call) int {
+func troublesOf(t *collector.Team, calls []teams.Call) (all []trouble) {
+	place := func(c teams.Call) int {
 		window := slices.IndexFunc(t.Windows, func(w chattonic.WindowSpec) bool { return w.Name() == c.Window.Name })
-		return slices.Index(t.Collectors, string(c.Endpoint))*len(t.Windows) + window
+		return slices.Index(t.Collectors, c.Endpoint)*len(t.Windows) + window
 	}
-	calls = slices.SortedFunc(slices.Values(calls), func(a, b poll.Call) int { return cmp.Compare(place(a), place(b)) })
+	calls = slices.SortedFunc(slices.Values(calls), func(a, b teams.Call) int { return cmp.Compare(place(a), place(b)) })
 	for _, c := range calls {
 		why := reason(c.Err)
 		i := slices.IndexFunc(all, func(t trouble) bool { return t.Reason == why })
@@ -261,20 +267,21 @@ type team struct {
 }
 
 // newTeam returns the page of what is remembered of a team.
-func newTeam(f frame, r fleet.Remembered) *team {
+func newTeam(f frame, r teams.Status) *team {
 	past := r.History.Snapshot()
 	f.At = f.At.In(r.Team.Location)
 	t := &team{
 		frame: f, summary: summarize(r.Team, past, f.At), Zone: r.Team.Location.String(), Window: r.Team.Windows[0].Name(),
-		Collected: slices.Contains(r.Team.Collectors, "operators"), Names: !r.Team.HideOperatorNames, Columns: columns,
+		Collected: slices.Contains(r.Team.Collectors, chattonic.EndpointOperators), Names: !r.Team.HideOperatorNames, Columns: columns,
 	}
 	for _, c := range past.Calls {
 		t.Calls = append(t.Calls, newCall(c, r.Team.Location))
 	}
-	if past.Operators == nil {
+	last := lastOperators(past)
+	if last == nil {
 		return t
 	}
-	operators := collector.Unique(past.Operators.Operators)
+	operators := collector.Unique(last.Operators)
 	t.Operators = make([]operator, len(operators))
 	cells := make([]cell, 0, len(operators)*len(columns))
 	for i := range operators {
@@ -290,7 +297,7 @@ func newTeam(f frame, r fleet.Remembered) *team {
 	return t
 }
 
-func newCall(c poll.Call, zone *time.Location) call {
+func newCall(c teams.Call, zone *time.Location) call {
 	shown := call{
 		Key:  fmt.Sprint(c.Start.UnixNano(), c.Endpoint, c.Window.Name),
 		Time: c.Start.In(zone), Endpoint: string(c.Endpoint), Window: c.Window.Name, From: c.Window.Start.In(zone), To: c.Window.End.In(zone),
@@ -299,7 +306,7 @@ func newCall(c poll.Call, zone *time.Location) call {
 	}
 	switch {
 	case c.InFlight && c.Err != nil:
-		shown.Outcome = "in flight; so far it met: " + reason(c.Err)
+		shown.Outcome = "in flight; last error: " + reason(c.Err)
 	case c.InFlight:
 		shown.Outcome = "in flight"
 	case c.Err != nil:

@@ -20,7 +20,7 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/poll"
+	"chattonic_exporter/internal/teams"
 )
 
 // canned answers every request with a body by the end of its path, so that a
@@ -98,7 +98,7 @@ func BenchmarkScrape(b *testing.B) {
 		for _, encoding := range []string{"identity", "gzip"} {
 			b.Run(fmt.Sprintf("operators=%d/%s", operators, encoding), func(b *testing.B) {
 				handler, err := New(Options{
-					Fleet: oneTeam{benchmarkTeam(b, bodies)}, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
+					Teams: oneTeam{benchmarkTeam(b, bodies)}, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(),
 					ScrapeTimeout: time.Minute, TeamsOnMetrics: true,
 				})
 				require.NoError(b, err)
@@ -118,12 +118,12 @@ func benchmarkTeam(b *testing.B, bodies canned) *collector.Team {
 	b.Helper()
 	client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: bodies}))
 	require.NoError(b, err)
-	poller := poll.New(client, poll.Options{Timeout: time.Minute, Limit: semaphore.NewWeighted(10)})
+	poller := teams.NewSharedAPI(client, teams.SharedOptions{Timeout: time.Minute, Limit: semaphore.NewWeighted(10)})
 	b.Cleanup(poller.Close)
 	window, err := chattonic.ParseWindow("24h")
 	require.NoError(b, err)
 	return collector.NewTeam(collector.Settings{
-		Codename: "acme", API: poller, Collectors: []string{"operators", "dashboard"},
+		Codename: "acme", API: poller, Collectors: []chattonic.Endpoint{"operators", "dashboard"},
 		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
 	})
 }

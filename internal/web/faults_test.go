@@ -26,8 +26,8 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/teams"
 )
 
 const (
@@ -134,13 +134,13 @@ func (l *faultLog) take() string {
 // newBench starts what a cell, or without one an undisturbed scrape, needs.
 func newBench(c *cell) (*bench, error) {
 	b := new(bench)
-	var teams []chattonictest.Team
+	var simulated []chattonictest.Team
 	for _, codename := range faultTeams {
-		teams = append(teams, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
+		simulated = append(simulated, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
 	}
 	now := func() time.Time { return noon }
 	var err error
-	if b.api, err = chattonictest.New(chattonictest.Options{Teams: teams, Now: now}); err != nil {
+	if b.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: now}); err != nil {
 		return nil, err
 	}
 	plain, secure := httptest.NewUnstartedServer(b.api), httptest.NewUnstartedServer(b.api)
@@ -150,7 +150,7 @@ func newBench(c *cell) (*bench, error) {
 		secure.StartTLS()
 	}
 	own := collector.NewOwn(prometheus.NewRegistry()) // which other tests show
-	f := fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
+	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
 	b.close = func() {
 		f.Close()
 		b.api.Close()
@@ -162,7 +162,7 @@ func newBench(c *cell) (*bench, error) {
 		return nil, err
 	}
 	b.handler, err = New(Options{
-		Fleet: f, Registry: prometheus.NewRegistry(), Logger: kitlog.NewLogfmtLogger(kitlog.NewSyncWriter(&b.logs)),
+		Teams: f, Registry: prometheus.NewRegistry(), Logger: kitlog.NewLogfmtLogger(kitlog.NewSyncWriter(&b.logs)),
 		ScrapeTimeout: time.Hour, TimeoutOffset: 2 * time.Second, TeamsOnMetrics: true, Now: now,
 	})
 	return b, err
@@ -276,7 +276,7 @@ func (c cell) checkLog(v *verdict, text string) {
 	}
 	assert.Equal(v, len(c.hit), strings.Count(text, "\n"), "lines in the log: %.1000s", text)
 	for _, team := range c.hit {
-		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="an endpoint was not read" team=%s collector=%s window=24h err="asking the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
+		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="API request failed" team=%s collector=%s window=24h err="asking the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
 	}
 }
 
@@ -511,11 +511,11 @@ func TestFaultsMakeOneExport(t *testing.T) {
 		// wants it.
 		return f.meets == nil || f.way != nil || f.only == chattonic.EndpointDashboard || f.group == "redirect" && f.cause == ""
 	})
-	var teams []chattonictest.Team
+	var simulated []chattonictest.Team
 	for i := range faults {
-		teams = append(teams, chattonictest.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
+		simulated = append(simulated, chattonictest.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	api, err := chattonictest.New(chattonictest.Options{Teams: simulated})
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
 	defer server.Close()
@@ -526,14 +526,14 @@ func TestFaultsMakeOneExport(t *testing.T) {
 
 	var running sync.WaitGroup
 	for i, f := range faults {
-		require.NoError(t, api.SetFault(teams[i].Codename, chattonic.EndpointNPS, f.meets(chattonic.EndpointOperators)))
-		client, err := chattonic.New(server.URL, teams[i].Codename, chattonic.WithToken(faultToken), chattonic.WithHTTPClient(&http.Client{Transport: transport}), chattonic.WithMaxBody(maxAnswer))
+		require.NoError(t, api.SetFault(simulated[i].Codename, chattonic.EndpointNPS, f.meets(chattonic.EndpointOperators)))
+		client, err := chattonic.New(server.URL, simulated[i].Codename, chattonic.WithToken(faultToken), chattonic.WithHTTPClient(&http.Client{Transport: transport}), chattonic.WithMaxBody(maxAnswer))
 		require.NoError(t, err)
 		running.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond) // a first retry comes within 300
 			defer cancel()
 			err := client.ExportNPS(ctx, window, chattonic.UserTypeAll)
-			assert.Equal(t, 1, api.Calls(teams[i].Codename, chattonic.EndpointNPS), "%s, %s", f.group, f.name)
+			assert.Equal(t, 1, api.Calls(simulated[i].Codename, chattonic.EndpointNPS), "%s, %s", f.group, f.name)
 			if err != nil {
 				assert.NotContains(t, err.Error(), faultToken)
 				assert.Contains(t, err.Error(), "asking the nps_export endpoint: ")

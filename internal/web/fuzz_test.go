@@ -24,7 +24,7 @@ type countingAPI struct{ calls int }
 
 func (a *countingAPI) Operators(_ context.Context, w chattonic.Window) (*chattonic.Operators, error) {
 	a.calls++
-	return &chattonic.Operators{Window: w, Operators: []chattonic.Operator{}}, nil
+	return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w}, Operators: []chattonic.Operator{}}, nil
 }
 
 func (a *countingAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.Dashboard, error) {
@@ -66,11 +66,11 @@ func FuzzProbe(f *testing.F) {
 	var teams fixedFleet
 	for _, codename := range codenames {
 		teams = append(teams, collector.NewTeam(collector.Settings{
-			Codename: codename, API: api, Collectors: []string{"operators"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second,
+			Codename: codename, API: api, Collectors: []chattonic.Endpoint{"operators"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second,
 		}))
 	}
 	registry := prometheus.NewRegistry()
-	handler, err := New(Options{Fleet: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second})
+	handler, err := New(Options{Teams: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, target, query string) {
 		checkProbe(t, handler, api, "target="+url.QueryEscape(target), slices.Contains(codenames, target), target)
@@ -101,4 +101,12 @@ func checkProbe(t *testing.T, handler http.Handler, api *countingAPI, query stri
 	}
 	escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(target)
 	assert.Contains(t, w.Body.String(), `chattonic_up{team="`+escaped+`"} 1`+"\n")
+}
+
+// Read answers for the endpoint.
+func (a *countingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }

@@ -32,7 +32,7 @@ func startHandler(t *testing.T, teams string) (*fixture, http.Handler, *promethe
 	t.Helper()
 	var o Options
 	f := start(t, teams, func(_ *chattonictest.Team, options *Options) { o = *options })
-	o.Fleet = f.fleet
+	o.Teams = f.teams
 	handler, err := New(o)
 	require.NoError(t, err)
 	return f, handler, o.Registry
@@ -261,7 +261,7 @@ func TestClientWhoGoesAwayIsNoError(t *testing.T) {
 	defer cancel()
 	handler.ServeHTTP(goneWriter{httptest.NewRecorder(), cancel}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", http.NoBody))
 	assert.NotContains(t, f.logs.String(), "level=error")
-	assert.Equal(t, 1, strings.Count(f.logs.String(), `level=debug msg="a scrape ended before its answer was taken"`), f.logs.String())
+	assert.Equal(t, 1, strings.Count(f.logs.String(), `level=debug msg="the client disconnected"`), f.logs.String())
 }
 
 func TestErrorsOfAScrapeThatIsTakenAreErrors(t *testing.T) {
@@ -269,7 +269,7 @@ func TestErrorsOfAScrapeThatIsTakenAreErrors(t *testing.T) {
 	l := &errorLog{ctx: t.Context(), logger: level.NewFilter(log.NewLogfmtLogger(&logs), level.AllowError())}
 	l.Println("error", errors.New("one"))
 	l.Println("error", errors.New("two"))
-	assert.Equal(t, 2, strings.Count(logs.String(), "the metrics are not whole"))
+	assert.Equal(t, 2, strings.Count(logs.String(), "writing metrics failed"))
 }
 
 func TestPagesDoNotSpeakHTMLOfOthers(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/poll"
+	"chattonic_exporter/internal/teams"
 )
 
 // sizedTeams is a Fleet of teams of different sizes, all of whose texts hold
@@ -49,12 +49,12 @@ func sizedTeam(t *testing.T, codename string, n int) *collector.Team {
 	}
 	client, err := chattonic.New("http://chat-tonic.example", codename, chattonic.WithHTTPClient(&http.Client{Transport: bodies}), chattonic.WithClock(func() time.Time { return noon }))
 	require.NoError(t, err)
-	poller := poll.New(client, poll.Options{Timeout: time.Minute, Limit: semaphore.NewWeighted(100)})
+	poller := teams.NewSharedAPI(client, teams.SharedOptions{Timeout: time.Minute, Limit: semaphore.NewWeighted(100)})
 	t.Cleanup(poller.Close)
 	window, err := chattonic.ParseWindow("24h")
 	require.NoError(t, err)
 	return collector.NewTeam(collector.Settings{
-		Codename: codename, API: poller, Collectors: []string{"operators", "dashboard"},
+		Codename: codename, API: poller, Collectors: []chattonic.Endpoint{"operators", "dashboard"},
 		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
 	})
 }
@@ -66,7 +66,7 @@ func TestScrapesHaveNothingOfOtherTeams(t *testing.T) {
 	for codename, n := range sizes {
 		teams[codename] = sizedTeam(t, codename, n)
 	}
-	handler, err := New(Options{Fleet: teams, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(), ScrapeTimeout: time.Minute, Now: func() time.Time { return noon }})
+	handler, err := New(Options{Teams: teams, Registry: prometheus.NewRegistry(), Logger: log.NewNopLogger(), ScrapeTimeout: time.Minute, Now: func() time.Time { return noon }})
 	require.NoError(t, err)
 	scrape := func(codename, accept, encoding string) string {
 		r := httptest.NewRequest(http.MethodGet, "/probe?target="+codename, http.NoBody)

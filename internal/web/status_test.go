@@ -78,7 +78,7 @@ func TestFailureIsOnThePageWithAnOlderAnswerAndOnMetricsWithout(t *testing.T) {
 func TestStatusPageCanBeSwitchedOff(t *testing.T) {
 	var o Options
 	f := start(t, allTeams, func(_ *chattonictest.Team, options *Options) { o = *options })
-	o.Fleet, o.Registry, o.Profiling, o.Simulated = f.fleet, prometheus.NewRegistry(), true, true
+	o.Teams, o.Registry, o.Profiling, o.Simulated = f.teams, prometheus.NewRegistry(), true, true
 	handler, err := New(o)
 	require.NoError(t, err)
 	ask := func(path string) *httptest.ResponseRecorder {

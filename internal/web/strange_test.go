@@ -23,7 +23,7 @@ import (
 
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/teams"
 )
 
 // strangeTexts are names that somebody might have.
@@ -49,9 +49,9 @@ func strangeExporter(t *testing.T, codename, help string, operators []byte) stri
 	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "strange", Help: help}, []string{"codename"})
 	gauge.WithLabelValues(codename)
 	registry.MustRegister(gauge)
-	teams := fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(registry)})
+	teams := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(registry)})
 	require.NoError(t, teams.Apply(c))
-	handler, err := New(Options{Fleet: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second, TeamsOnMetrics: true})
+	handler, err := New(Options{Teams: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second, TeamsOnMetrics: true})
 	require.NoError(t, err)
 	exporter := httptest.NewServer(handler)
 	t.Cleanup(func() {

@@ -21,15 +21,15 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/fleet"
 	"chattonic_exporter/internal/status"
+	"chattonic_exporter/internal/teams"
 )
 
 // timeoutHeader is how Prometheus says how long it waits for a scrape.
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// Fleet is the teams in force.
-type Fleet interface {
+// Teams holds the active teams.
+type Teams interface {
 	// Teams returns all teams, which are in use until release is called.
 	Teams() (teams []*collector.Team, release func())
 	// Team returns the team of a codename, or none, as Teams does.
@@ -40,8 +40,8 @@ type Fleet interface {
 
 // Options say what a handler serves.
 type Options struct {
-	// Fleet is the teams in force.
-	Fleet Fleet
+	// Teams holds the active teams.
+	Teams Teams
 	// Registry holds the exporter's own metrics.
 	Registry *prometheus.Registry
 	// Logger is where failures go.
@@ -60,9 +60,9 @@ type Options struct {
 	Profiling bool
 	// Simulated says on the page at / that the data is not real.
 	Simulated bool
-	// Remembered returns what there is for pages about the teams, at / and
-	// /teams/CODENAME. With nil / is a landing page without them.
-	Remembered func() []fleet.Remembered
+	// Status returns what the pages at / and /teams/CODENAME show. With nil / is a
+	// landing page without teams.
+	Status func() []teams.Status
 	// Now is the clock of the windows; nil means time.Now.
 	Now func() time.Time
 }
@@ -111,7 +111,7 @@ func links() []toolkit.LandingLinks {
 
 // forPeople has the mux serve what is looked at with a browser.
 func (p *pages) forPeople(mux *http.ServeMux) error {
-	if p.Remembered == nil {
+	if p.Status == nil {
 		landing, err := p.landingPage()
 		if err != nil {
 			return fmt.Errorf("making the landing page: %w", err)
@@ -119,7 +119,7 @@ func (p *pages) forPeople(mux *http.ServeMux) error {
 		mux.Handle("GET /{$}", landing)
 		return nil
 	}
-	o := status.Options{Teams: p.Remembered, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
+	o := status.Options{Teams: p.Status, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
 	if p.Profiling {
 		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "what the exporter spends memory and time on"})
 	}
@@ -149,9 +149,9 @@ func (p *pages) metrics(w http.ResponseWriter, r *http.Request) {
 		p.scrape(w, r, nil, p.Registry)
 		return
 	}
-	teams, release := p.Fleet.Teams()
+	active, release := p.Teams.Teams()
 	defer release()
-	p.scrape(w, r, teams, p.Registry)
+	p.scrape(w, r, active, p.Registry)
 }
 
 // probe shows the metrics of one team.
@@ -161,7 +161,7 @@ func (p *pages) probe(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "say which team: /probe?target=CODENAME", http.StatusBadRequest)
 		return
 	}
-	teams, release := p.Fleet.Team(targets[0])
+	teams, release := p.Teams.Team(targets[0])
 	defer release()
 	if len(teams) == 0 {
 		http.Error(w, "the target is not the codename of a configured team; /sd lists them", http.StatusBadRequest)
@@ -200,12 +200,12 @@ func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 		Labels  map[string]string `json:"labels"`
 	}
 	groups := []group{}
-	for _, codename := range h.Fleet.Codenames() {
+	for _, codename := range h.Teams.Codenames() {
 		groups = append(groups, group{[]string{codename}, map[string]string{"__meta_chattonic_team": codename}})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(groups); err != nil {
-		level.Debug(h.Logger).Log("msg", "a list of teams was not taken", "err", err)
+		level.Debug(h.Logger).Log("msg", "the client disconnected", "err", err)
 	}
 }
 
@@ -221,7 +221,7 @@ func (h *handler) reload(w http.ResponseWriter, _ *http.Request) {
 func say(what string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, what+"\n") // who does not read it has gone
+		_, _ = io.WriteString(w, what+"\n") // the client disconnected
 	}
 }
 
@@ -243,21 +243,21 @@ func CheckHealth(ctx context.Context, address string) error {
 	return nil
 }
 
-// errorLog takes what promhttp has to say of one scrape.
+// errorLog logs the errors of promhttp in one scrape.
 type errorLog struct {
-	ctx    context.Context //nolint:containedctx // Println has none.
-	logger log.Logger
-	gone   bool // has been said
+	ctx          context.Context //nolint:containedctx // Println has none.
+	logger       log.Logger
+	disconnected bool // is logged
 }
 
-// Println logs an error of gathering or encoding. When the client has gone
-// there is one for each metric that was still to be written.
+// Println logs an error of gathering or encoding. When the client disconnects,
+// promhttp has one for each metric that is left to write.
 func (l *errorLog) Println(v ...any) {
 	switch {
 	case l.ctx.Err() == nil:
-		level.Error(l.logger).Log("msg", "the metrics are not whole", "err", fmt.Sprint(v...))
-	case !l.gone:
-		l.gone = true
-		level.Debug(l.logger).Log("msg", "a scrape ended before its answer was taken", "err", fmt.Sprint(v...))
+		level.Error(l.logger).Log("msg", "writing metrics failed", "err", fmt.Sprint(v...))
+	case !l.disconnected:
+		l.disconnected = true
+		level.Debug(l.logger).Log("msg", "the client disconnected", "err", fmt.Sprint(v...))
 	}
 }

@@ -30,8 +30,8 @@ import (
 	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/fleet"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/teams"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -45,7 +45,7 @@ var noon = time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
 // API.
 type fixture struct {
 	api     *chattonictest.Server
-	fleet   *fleet.Fleet
+	teams   *teams.Set
 	url     string // of the exporter
 	apiURL  string
 	logs    *loggingtest.Buffer
@@ -56,7 +56,7 @@ const allTeams = "  - codename: acme\n  - codename: globex\n  - codename: initec
 
 // start starts an exporter of the configured teams. adjust may be nil and is
 // called once, with what each simulated team begins as.
-func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options)) *fixture {
+func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Options)) *fixture {
 	t.Helper()
 	f := &fixture{logs: new(loggingtest.Buffer)}
 	now := func() time.Time { return noon }
@@ -82,16 +82,16 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.fleet = fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, Remember: true})
-	o.Fleet, o.Remembered = f.fleet, f.fleet.Remembered
-	f.apply(t, teams)
+	f.teams = teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, History: true})
+	o.Teams, o.Status = f.teams, f.teams.Status
+	f.apply(t, configured)
 	handler, err := New(o)
 	require.NoError(t, err)
 	exporter := httptest.NewServer(handler)
 	f.url = exporter.URL
 	t.Cleanup(func() {
 		exporter.Close()
-		f.fleet.Close()
+		f.teams.Close()
 		f.api.Close()
 		upstream.Close()
 		http.DefaultClient.CloseIdleConnections()
@@ -99,11 +99,11 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	return f
 }
 
-func (f *fixture) apply(t *testing.T, teams string) {
+func (f *fixture) apply(t *testing.T, configured string) {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.apiURL+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.apiURL+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
-	require.NoError(t, f.fleet.Apply(c))
+	require.NoError(t, f.teams.Apply(c))
 }
 
 // ask makes a request, with headers as name and value by turns.
@@ -386,7 +386,7 @@ func TestDiscoveryFollowsTheConfiguration(t *testing.T) {
 	]`, body)
 	f.apply(t, "  - codename: globex")
 	assert.JSONEq(t, `[{"targets": ["globex"], "labels": {"__meta_chattonic_team": "globex"}}]`, f.get(t, "/sd"))
-	require.NoError(t, f.fleet.Apply(&config.Config{}))
+	require.NoError(t, f.teams.Apply(&config.Config{}))
 	assert.JSONEq(t, `[]`, f.get(t, "/sd"), "Prometheus wants a list, not null")
 }
 
@@ -465,7 +465,7 @@ func TestDuplicateSeriesCostOnlyThemselves(t *testing.T) {
 	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Registry.MustRegister(twice{}) })
 	body := f.get(t, "/metrics")
 	assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
-	assert.Contains(t, f.logs.String(), "the metrics are not whole")
+	assert.Contains(t, f.logs.String(), "writing metrics failed")
 	assert.Contains(t, f.get(t, "/metrics"), `promhttp_metric_handler_errors_total{cause="gathering"} 1`)
 }
 

@@ -42,7 +42,7 @@ func written(t *testing.T, help, team string, value float64, openMetrics bool) s
 	var b strings.Builder
 	w := NewWriter(&b, openMetrics)
 	w.Family("queries", help)
-	w.Sample(nil, AppendLabel(nil, "team", team), value)
+	w.Sample(value, AppendLabel(nil, "team", team))
 	require.NoError(t, w.Flush())
 	return b.String()
 }
@@ -85,14 +85,14 @@ func TestFamilies(t *testing.T) {
 	w := NewWriter(&b, false)
 	w.Family("none", "No samples.")
 	w.Family("some", "Some samples.")
-	w.Sample([]byte(`operator_id="a",`), []byte(`team="acme",window="24h"`), 1)
-	w.Sample([]byte(`operator_id="b",`), []byte(`team="acme",window="24h"`), 2)
+	w.Sample(1, []byte(`operator_id="a",`), []byte(`team="acme",window="24h"`))
+	w.Sample(2, []byte(`operator_id="b",`), []byte(`team="acme",window="24h"`))
 	w.Family("none_again", "No samples.")
 	require.NoError(t, w.Flush())
 	w.Family("none_at_last", "No samples.")
 	require.NoError(t, w.Flush())
 	w.Family("later", "After a flush.")
-	w.Sample(nil, []byte(`team="acme"`), 3)
+	w.Sample(3, []byte(`team="acme"`))
 	require.NoError(t, w.Flush())
 	assert.Equal(t, `# HELP some Some samples.
 # TYPE some gauge
@@ -113,12 +113,12 @@ func TestSamplesCanCarryATime(t *testing.T) {
 	var b strings.Builder
 	w := NewWriter(&b, true)
 	w.Family("queries", "Help.")
-	w.Sample(nil, []byte(`team="acme"`), 1)
+	w.Sample(1, []byte(`team="acme"`))
 	for _, text := range []string{"1970-01-01T00:00:00Z", "2021-12-01T03:00:00+03:00", "2021-12-01T00:00:00.5Z", "2021-12-01T00:00:00.012Z", "2021-12-01T00:00:00.0009Z"} {
-		w.Stamp(at(text))
-		w.Sample(nil, []byte(`team="acme"`), 1)
+		w.SetTimestamp(at(text))
+		w.Sample(1, []byte(`team="acme"`))
 	}
-	w.Sample(nil, []byte(`team="globex"`), 2)
+	w.Sample(2, []byte(`team="globex"`))
 	require.NoError(t, w.Flush())
 	w.Close()
 	assert.Equal(t, `# HELP queries Help.
@@ -126,7 +126,7 @@ func TestSamplesCanCarryATime(t *testing.T) {
 queries{team="acme"} 1.0
 queries{team="acme"} 1.0 0
 queries{team="acme"} 1.0 1638316800
-queries{team="acme"} 1.0 1638316800.500
+queries{team="acme"} 1.0 1638316800.5
 queries{team="acme"} 1.0 1638316800.012
 queries{team="acme"} 1.0 1638316800
 queries{team="globex"} 2.0 1638316800
@@ -159,7 +159,7 @@ func TestLargePagesComeInPieces(t *testing.T) {
 		w := NewWriter(out, false)
 		w.Family("queries", "Help.")
 		for range 100_000 {
-			w.Sample(nil, []byte(`team="acme"`), 1)
+			w.Sample(1, []byte(`team="acme"`))
 		}
 		require.ErrorIs(t, w.Flush(), want)
 		total := 0
@@ -203,7 +203,7 @@ func TestWhatWasNotFlushedIsInNoOtherPage(t *testing.T) {
 	for range 100 { // as a pool gives back what it wants to
 		w := NewWriter(io.Discard, false)
 		w.Family("queries", "Help.")
-		w.Sample(nil, []byte(`team="acme"`), 1)
+		w.Sample(1, []byte(`team="acme"`))
 		w.Close()
 		require.Equal(t, encoded(t, "Help.", "globex", 2, true), written(t, "Help.", "globex", 2, true))
 	}

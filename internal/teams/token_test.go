@@ -1,4 +1,4 @@
-package fleet
+package teams
 
 import (
 	"net/http"
@@ -50,7 +50,7 @@ func startGate(t *testing.T, token string) (g *gate, url string) {
 
 // scrape asks the only endpoint of the team, and returns whether it is up and
 // what was logged.
-func scrape(t *testing.T, f *Fleet) (isUp bool, logs string) {
+func scrape(t *testing.T, f *Set) (isUp bool, logs string) {
 	t.Helper()
 	teams, release := f.Teams()
 	defer release()

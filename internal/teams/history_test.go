@@ -1,4 +1,4 @@
-package poll
+package teams
 
 import (
 	"context"
@@ -46,14 +46,14 @@ func (s *scriptedAPI) Operators(ctx context.Context, w chattonic.Window) (*chatt
 	if err := s.call(ctx, w); err != nil {
 		return nil, err
 	}
-	return &chattonic.Operators{Window: w}, nil
+	return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w}}, nil
 }
 
 func (s *scriptedAPI) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
 	if err := s.call(ctx, w); err != nil {
 		return nil, err
 	}
-	return &chattonic.Dashboard{Window: w}, nil
+	return &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: w}}, nil
 }
 
 // text is a call in a line, with its start in seconds after begin.
@@ -73,39 +73,39 @@ func TestHistoryOfCalls(t *testing.T) {
 		begin := time.Now()
 		api := &scriptedAPI{said: said{}}
 		h := NewHistory("24h", nil)
-		p := start(api, func(o *Options) { o.History = h; o.OperatorsTTL = 3 * time.Second })
+		p := start(api, func(o *SharedOptions) { o.History = h; o.TTL = operatorsTTL(3 * time.Second) })
 		defer p.Close()
-		assert.Equal(t, Snapshot{}, h.Snapshot())
+		assert.Equal(t, Snapshot{Answers: map[chattonic.Endpoint]chattonic.Answer{}}, h.Snapshot())
 
-		first, err := p.Operators(t.Context(), day)
+		first, err := p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
-		_, err = p.Operators(t.Context(), day)
+		_, err = p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"operators 24h 0+1 false <nil>"}, texts(h.Snapshot().Calls, begin), "an answer that serves again is no call")
-		assert.Same(t, first, h.Snapshot().Operators)
+		assert.Same(t, first, h.Snapshot().Answers[chattonic.EndpointOperators])
 
 		broken := errors.New("broken")
 		api.say("24h", broken)
-		_, err = p.Dashboard(t.Context(), day)
+		_, err = p.Read(t.Context(), chattonic.EndpointDashboard, day)
 		require.ErrorIs(t, err, broken)
 		time.Sleep(5 * time.Second)
-		_, err = p.Operators(t.Context(), day)
+		_, err = p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.ErrorIs(t, err, broken)
-		_, err = p.Operators(t.Context(), chattonic.Window{Name: "today"})
+		_, err = p.Read(t.Context(), chattonic.EndpointOperators, chattonic.Window{Name: "today"})
 		require.NoError(t, err)
 		s := h.Snapshot()
 		assert.Equal(t, []string{
 			"operators today 8+1 false <nil>", "operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken", "operators 24h 0+1 false <nil>",
 		}, texts(s.Calls, begin))
 		assert.Equal(t, []string{"operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken"}, texts(s.Failing, begin))
-		assert.Same(t, first, s.Operators, "the last good answer for the window, and for no other")
+		assert.Same(t, first, s.Answers[chattonic.EndpointOperators], "the last good answer for the window, and for no other")
 
 		api.say("24h", nil)
-		second, err := p.Operators(t.Context(), day)
+		second, err := p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
 		s = h.Snapshot()
 		assert.Equal(t, []string{"dashboard 24h 1+1 false broken"}, texts(s.Failing, begin), "what was overcome fails no more")
-		assert.Same(t, second, s.Operators)
+		assert.Same(t, second, s.Answers[chattonic.EndpointOperators])
 	})
 }
 
@@ -113,10 +113,10 @@ func TestHistoryHasTheLastCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		h := NewHistory("24h", nil)
-		p := start(&scriptedAPI{said: said{}}, func(o *Options) { o.History = h })
+		p := start(&scriptedAPI{said: said{}}, func(o *SharedOptions) { o.History = h })
 		defer p.Close()
 		for i := range 50 {
-			_, err := p.Dashboard(t.Context(), day)
+			_, err := p.Read(t.Context(), chattonic.EndpointDashboard, day)
 			require.NoError(t, err)
 			calls := h.Snapshot().Calls
 			require.Len(t, calls, min(i+1, 20))
@@ -131,16 +131,16 @@ func TestHistoryOfCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		h := NewHistory("24h", nil)
-		p := start(&slowAPI{delay: time.Hour}, func(o *Options) { o.History = h; o.Timeout = 10 * time.Second })
+		p := start(&slowAPI{delay: time.Hour}, func(o *SharedOptions) { o.History = h; o.Timeout = 10 * time.Second })
 		defer p.Close()
-		_, err := scrape(t, p, 2*time.Second)
+		_, err := ask(t, p, 2*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, []string{"operators 24h 0+2 true <nil>"}, texts(h.Snapshot().Calls, begin))
 		assert.Empty(t, h.Snapshot().Failing, "it may still end well")
 		time.Sleep(10 * time.Second)
 		assert.Equal(t, []string{"operators 24h 0+10 false context deadline exceeded"}, texts(h.Snapshot().Calls, begin))
 		assert.Len(t, h.Snapshot().Failing, 1)
-		assert.Empty(t, h.flying)
+		assert.Empty(t, h.inFlight)
 	})
 }
 
@@ -148,16 +148,18 @@ func TestHistoryOfWhatACallInFlightHasMet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		via := busy{begin.Add(15 * time.Second), http.Header{"Retry-After": {"20"}}}
-		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}))
+		var p *SharedAPI
+		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}),
+			chattonic.WithObserver(func(a chattonic.Attempt) { p.Observe(a) }))
 		require.NoError(t, err)
 		h := NewHistory("24h", nil)
-		p := start(client, func(o *Options) { o.History = h })
+		p = start(client, func(o *SharedOptions) { o.History = h })
 		defer p.Close()
-		_, err = scrape(t, p, 5*time.Second)
+		_, err = ask(t, p, 5*time.Second)
 		require.Error(t, err)
 		assert.Equal(t, []string{"operators 24h 0+5 true asking the operators endpoint: HTTP 429, too many calls: lengthen the scrape interval or set a ttl"}, texts(h.Snapshot().Calls, begin))
 		assert.Empty(t, h.Snapshot().Failing, "it may still end well")
-		_, err = scrape(t, p, 30*time.Second)
+		_, err = ask(t, p, 30*time.Second)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"operators 24h 0+20 false <nil>"}, texts(h.Snapshot().Calls, begin))
 	})
@@ -170,4 +172,12 @@ func BenchmarkHistory(b *testing.B) {
 	for b.Loop() {
 		h.end(h.begin(chattonic.EndpointOperators, day), answer, nil)
 	}
+}
+
+// Read answers for the endpoint.
+func (a *scriptedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }

@@ -1,7 +1,8 @@
-package poll
+package teams
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type Call struct {
 	Duration time.Duration
 	// InFlight says that it has not ended.
 	InFlight bool
-	// Err is how it failed, or for a call in flight what it has met so far. It
+	// Err is how it failed, or for a call in flight its last error so far. It
 	// is nil where nothing went wrong.
 	Err error
 }
@@ -36,41 +37,35 @@ type Snapshot struct {
 	// Failing are the calls that failed with none of their endpoint and window
 	// since that ended well, the newest first.
 	Failing []Call
-	// Operators is the last good answer for the History's window, which may be
-	// older than a failure; nil where there was none. It is not to be changed.
-	Operators *chattonic.Operators
+	// Answers are the last good answers of the endpoints for the History's window,
+	// which may be older than a failure. They must not be changed.
+	Answers map[chattonic.Endpoint]chattonic.Answer
 }
 
-// source is what calls are told apart by.
-type source struct {
-	endpoint chattonic.Endpoint
-	window   string
-}
-
-// History remembers the last calls of a team for people to look at. No scrape is
-// answered from it. It is safe for concurrent use; a nil one remembers nothing.
+// History records the last calls of a team for the pages for people. No scrape is
+// answered from it. It is safe for concurrent use; a nil History records nothing.
 type History struct {
 	window string
 	now    func() time.Time
 
-	mu        sync.Mutex
-	flying    []*Call
-	ended     []Call // a ring, when it is full
-	oldest    int
-	failing   map[source]Call
-	operators *chattonic.Operators
+	mu       sync.Mutex
+	inFlight []*Call
+	ended    []Call // a ring, when it is full
+	oldest   int
+	failing  map[key]Call
+	answers  map[chattonic.Endpoint]chattonic.Answer
 }
 
-// NewHistory returns a History that keeps the operators of the window of that
-// name. now is the clock; nil means time.Now.
+// NewHistory returns a History that keeps the answers for the window of that name.
+// now is the clock; nil means time.Now.
 func NewHistory(window string, now func() time.Time) *History {
 	if now == nil {
 		now = time.Now
 	}
-	return &History{window: window, now: now, failing: make(map[source]Call)}
+	return &History{window: window, now: now, failing: make(map[key]Call), answers: make(map[chattonic.Endpoint]chattonic.Answer)}
 }
 
-// begin notes a call that begins.
+// begin records a call that begins.
 func (h *History) begin(endpoint chattonic.Endpoint, window chattonic.Window) *Call {
 	if h == nil {
 		return nil
@@ -78,12 +73,12 @@ func (h *History) begin(endpoint chattonic.Endpoint, window chattonic.Window) *C
 	c := &Call{Endpoint: endpoint, Window: window, Start: h.now(), InFlight: true}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.flying = append(h.flying, c)
+	h.inFlight = append(h.inFlight, c)
 	return c
 }
 
-// met notes what a call goes on after.
-func (h *History) met(c *Call, err error) {
+// observe records the failure of a request that the call repeats.
+func (h *History) observe(c *Call, err error) {
 	if h == nil {
 		return
 	}
@@ -92,15 +87,15 @@ func (h *History) met(c *Call, err error) {
 	c.Err = err
 }
 
-// end notes the answer of a call, or its failure.
-func (h *History) end(c *Call, answer any, err error) {
+// end records the answer of a call, or its failure.
+func (h *History) end(c *Call, answer chattonic.Answer, err error) {
 	if h == nil {
 		return
 	}
 	duration := h.now().Sub(c.Start)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.flying = slices.DeleteFunc(h.flying, func(f *Call) bool { return f == c })
+	h.inFlight = slices.DeleteFunc(h.inFlight, func(f *Call) bool { return f == c })
 	c.Duration, c.InFlight, c.Err = duration, false, err
 	if len(h.ended) < recent {
 		h.ended = append(h.ended, *c)
@@ -108,14 +103,14 @@ func (h *History) end(c *Call, answer any, err error) {
 		h.ended[h.oldest] = *c
 		h.oldest = (h.oldest + 1) % recent
 	}
-	of := source{c.Endpoint, c.Window.Name}
+	of := key{c.Endpoint, c.Window.Name}
 	if err != nil {
 		h.failing[of] = *c
 		return
 	}
 	delete(h.failing, of)
-	if operators, ok := answer.(*chattonic.Operators); ok && c.Window.Name == h.window {
-		h.operators = operators
+	if c.Window.Name == h.window {
+		h.answers[c.Endpoint] = answer
 	}
 }
 
@@ -124,11 +119,11 @@ func (h *History) Snapshot() Snapshot {
 	now := h.now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Snapshot{Operators: h.operators}
-	for _, c := range h.flying {
-		flying := *c
-		flying.Duration = now.Sub(c.Start)
-		s.Calls = append(s.Calls, flying)
+	s := Snapshot{Answers: maps.Clone(h.answers)}
+	for _, c := range h.inFlight {
+		call := *c
+		call.Duration = now.Sub(c.Start)
+		s.Calls = append(s.Calls, call)
 	}
 	s.Calls = append(s.Calls, h.ended...)
 	for _, c := range h.failing {

@@ -1,4 +1,4 @@
-package fleet
+package teams
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func parse(t *testing.T, url, teams string) *config.Config {
 	return c
 }
 
-func newFleet(t *testing.T) (*Fleet, *prometheus.Registry) {
+func newFleet(t *testing.T) (*Set, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, UserAgent: "test", Own: collector.NewOwn(registry)})
@@ -130,29 +130,29 @@ func TestTeamThatStaysTheSameGoesOn(t *testing.T) {
 
 func TestWhatIsRememberedGoesWithItsTeam(t *testing.T) {
 	_, url := simulated(t)
-	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry()), Remember: true})
+	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry()), History: true})
 	defer f.Close()
 	require.NoError(t, f.Apply(parse(t, url, "  - {codename: globex, windows: [today, 24h]}\n  - codename: acme")))
 	teams, release := f.Team("globex")
 	up(t, teams)
 	release()
-	before := f.Remembered()
+	before := f.Status()
 	require.Len(t, before, 2)
 	assert.Equal(t, []string{"globex", "acme"}, []string{before[0].Team.Codename, before[1].Team.Codename})
 	past := before[0].History.Snapshot()
 	assert.Len(t, past.Calls, 4)
-	require.NotNil(t, past.Operators)
-	assert.Equal(t, "today", past.Operators.Window.Name, "the first window")
+	require.NotNil(t, past.Answers[chattonic.EndpointOperators])
+	assert.Equal(t, "today", past.Answers[chattonic.EndpointOperators].Meta().Window.Name, "the first window")
 	assert.Empty(t, before[1].History.Snapshot().Calls, "of each team its own")
 
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme\n  - {codename: globex, windows: [today]}")))
-	after := f.Remembered()
+	after := f.Status()
 	assert.Same(t, before[1].History, after[0].History, "the team stays")
 	assert.Empty(t, after[1].History.Snapshot().Calls, "the team of other settings is another")
 
 	unasked, _ := newFleet(t)
 	require.NoError(t, unasked.Apply(parse(t, url, "  - codename: acme")))
-	assert.Nil(t, unasked.Remembered()[0].History)
+	assert.Nil(t, unasked.Status()[0].History)
 }
 
 func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {

@@ -1,4 +1,4 @@
-package fleet
+package teams
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/poll"
 )
 
 // requests returns how many requests were counted for each team.
@@ -85,15 +84,15 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	api := stubborn{make(chan struct{}), make(chan struct{})}
 	slow := &member{
 		config: config.Team{Codename: "slow"}, http: &http.Client{}, users: 1, team: collector.NewTeam(collector.Settings{Codename: "slow"}),
-		poller: poll.New(api, poll.Options{Timeout: time.Hour, Limit: semaphore.NewWeighted(1)}),
+		api: NewSharedAPI(api, SharedOptions{Timeout: time.Hour, Limit: semaphore.NewWeighted(1)}),
 	}
-	f.current = []*member{slow}
+	f.active = []*member{slow}
 	scrape, leave := context.WithCancel(t.Context())
 	go func() {
 		<-api.began
 		leave()
 	}()
-	_, err := slow.poller.Operators(scrape, chattonic.Window{Name: "24h"})
+	_, err := slow.api.Read(scrape, chattonic.EndpointOperators, chattonic.Window{Name: "24h"})
 	require.ErrorIs(t, err, context.Canceled)
 
 	applied, next := make(chan error, 1), parse(t, url, "  - codename: acme")
@@ -119,4 +118,12 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	if t.Failed() {
 		<-others
 	}
+}
+
+// Read answers for the endpoint.
+func (a stubborn) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }

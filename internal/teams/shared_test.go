@@ -1,4 +1,4 @@
-package poll
+package teams
 
 import (
 	"context"
@@ -14,13 +14,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sync/semaphore"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // slowAPI answers after a delay. Each answer holds the number of its call.
 type slowAPI struct {
@@ -50,35 +48,39 @@ func (s *slowAPI) call(ctx context.Context) (float64, error) {
 
 func (s *slowAPI) Operators(ctx context.Context, w chattonic.Window) (*chattonic.Operators, error) {
 	n, err := s.call(ctx)
-	return &chattonic.Operators{Window: w, QueryPending: chattonic.NumberOf(n)}, err
+	return &chattonic.Operators{Metadata: chattonic.Metadata{Window: w}, QueryPending: chattonic.NumberOf(n)}, err
 }
 
 func (s *slowAPI) Dashboard(ctx context.Context, w chattonic.Window) (*chattonic.Dashboard, error) {
 	n, err := s.call(ctx)
-	return &chattonic.Dashboard{Window: w, Rows: []chattonic.DashboardRow{{NewUsers: chattonic.NumberOf(n)}}}, err
+	return &chattonic.Dashboard{Metadata: chattonic.Metadata{Window: w}, Rows: []chattonic.DashboardRow{{NewUsers: chattonic.NumberOf(n)}}}, err
 }
 
-func start(api API, adjust func(*Options)) *Poller {
-	o := Options{Timeout: 30 * time.Second, Limit: semaphore.NewWeighted(100)}
+func start(api collector.API, adjust func(*SharedOptions)) *SharedAPI {
+	o := SharedOptions{Timeout: 30 * time.Second, Limit: semaphore.NewWeighted(100)}
 	if adjust != nil {
 		adjust(&o)
 	}
-	return New(api, o)
+	return NewSharedAPI(api, o)
+}
+
+func operatorsTTL(ttl time.Duration) map[chattonic.Endpoint]time.Duration {
+	return map[chattonic.Endpoint]time.Duration{chattonic.EndpointOperators: ttl}
 }
 
 var day = chattonic.Window{Name: "24h"}
 
-// scrape asks for the operators as a scrape that may take so long, and returns
+// ask asks for the operators as a scrape that may take so long, and returns
 // the number of the call that answered.
-func scrape(t *testing.T, p *Poller, may time.Duration) (float64, error) {
+func ask(t *testing.T, p *SharedAPI, may time.Duration) (float64, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), may)
 	defer cancel()
-	answer, err := p.Operators(ctx, day)
+	answer, err := p.Read(ctx, chattonic.EndpointOperators, day)
 	if err != nil {
 		return 0, err
 	}
-	n, _ := answer.QueryPending.Float64()
+	n, _ := answer.(*chattonic.Operators).QueryPending.Float64()
 	return n, nil
 }
 
@@ -90,7 +92,7 @@ func TestScrapesAtTheSameMomentShareACall(t *testing.T) {
 		var scrapes sync.WaitGroup
 		for range 10 {
 			scrapes.Go(func() {
-				n, err := scrape(t, p, 10*time.Second)
+				n, err := ask(t, p, 10*time.Second)
 				if !assert.NoError(t, err) { //nolint:testifylint // not the goroutine of the test
 					return
 				}
@@ -100,7 +102,7 @@ func TestScrapesAtTheSameMomentShareACall(t *testing.T) {
 		scrapes.Wait()
 		assert.EqualValues(t, 1, api.calls.Load())
 
-		n, err := scrape(t, p, 10*time.Second)
+		n, err := ask(t, p, 10*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 2, n, 0, "the next scrape asks again")
 	})
@@ -115,15 +117,15 @@ func TestOtherWindowsAndEndpointsAreOtherCalls(t *testing.T) {
 		for _, name := range []string{"24h", "today"} {
 			w := chattonic.Window{Name: name}
 			scrapes.Go(func() {
-				answer, err := p.Operators(t.Context(), w)
+				answer, err := p.Read(t.Context(), chattonic.EndpointOperators, w)
 				if assert.NoError(t, err) {
-					assert.Equal(t, w, answer.Window)
+					assert.Equal(t, w, answer.Meta().Window)
 				}
 			})
 			scrapes.Go(func() {
-				answer, err := p.Dashboard(t.Context(), w)
+				answer, err := p.Read(t.Context(), chattonic.EndpointDashboard, w)
 				if assert.NoError(t, err) {
-					assert.Equal(t, w, answer.Window)
+					assert.Equal(t, w, answer.Meta().Window)
 				}
 			})
 		}
@@ -136,17 +138,17 @@ func TestOtherWindowsAndEndpointsAreOtherCalls(t *testing.T) {
 func TestAnswerServesUntilItsTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &slowAPI{}
-		p := start(api, func(o *Options) { o.OperatorsTTL = time.Minute })
+		p := start(api, func(o *SharedOptions) { o.TTL = operatorsTTL(time.Minute) })
 		defer p.Close()
 		want := []float64{1, 1, 1, 1, 2, 2} // at 0 s, 15 s, …, 75 s
 		for i, want := range want {
-			n, err := scrape(t, p, time.Second)
+			n, err := ask(t, p, time.Second)
 			require.NoError(t, err)
 			assert.InDelta(t, want, n, 0, "scrape %d", i)
 			time.Sleep(15 * time.Second)
 		}
 		for range 2 {
-			_, err := p.Dashboard(t.Context(), day)
+			_, err := p.Read(t.Context(), chattonic.EndpointDashboard, day)
 			require.NoError(t, err)
 		}
 		assert.EqualValues(t, 4, api.calls.Load(), "the other endpoint has no ttl")
@@ -158,17 +160,17 @@ func TestLateAnswerServesTheNextScrapeOnce(t *testing.T) {
 		api := &slowAPI{delay: 12 * time.Second}
 		p := start(api, nil)
 		defer p.Close()
-		_, err := scrape(t, p, 10*time.Second)
+		_, err := ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer")
 		time.Sleep(50 * time.Second)
 
-		n, err := scrape(t, p, 10*time.Second)
+		n, err := ask(t, p, 10*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 1, n, 0)
 		assert.EqualValues(t, 1, api.calls.Load())
 
-		_, err = scrape(t, p, 10*time.Second)
+		_, err = ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "it has been served")
 		assert.EqualValues(t, 2, api.calls.Load())
 	})
@@ -190,16 +192,18 @@ func (b busy) RoundTrip(*http.Request) (*http.Response, error) {
 func TestScrapeThatEndsFirstSaysWhatItsCallHasMet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		via := busy{time.Now().Add(15 * time.Second), http.Header{"Retry-After": {"20"}}}
-		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}))
+		var p *SharedAPI
+		client, err := chattonic.New("http://chat-tonic.example", "acme", chattonic.WithHTTPClient(&http.Client{Transport: via}),
+			chattonic.WithObserver(func(a chattonic.Attempt) { p.Observe(a) }))
 		require.NoError(t, err)
-		p := start(client, nil)
+		p = start(client, nil)
 		defer p.Close()
 		for range 2 { // the second one joins the call
-			_, err = scrape(t, p, 5*time.Second)
+			_, err = ask(t, p, 5*time.Second)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer; so far it met: HTTP 429, too many calls: lengthen the scrape interval or set a ttl")
+			require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer; last error: HTTP 429, too many calls: lengthen the scrape interval or set a ttl")
 		}
-		n, err := scrape(t, p, 11*time.Second)
+		n, err := ask(t, p, 11*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 7, n, 0)
 	})
@@ -210,10 +214,10 @@ func TestLateAnswerGoesStale(t *testing.T) {
 		api := &slowAPI{delay: 12 * time.Second}
 		p := start(api, nil)
 		defer p.Close()
-		_, err := scrape(t, p, 10*time.Second)
+		_, err := ask(t, p, 10*time.Second)
 		require.Error(t, err)
 		time.Sleep(2*time.Second + maxLate)
-		n, err := scrape(t, p, 20*time.Second)
+		n, err := ask(t, p, 20*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 2, n, 0)
 	})
@@ -223,15 +227,15 @@ func TestClockThatJumpsBackKeepsNothingForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shift := time.Duration(0)
 		api := &slowAPI{}
-		p := start(api, func(o *Options) {
-			o.OperatorsTTL = time.Minute
+		p := start(api, func(o *SharedOptions) {
+			o.TTL = operatorsTTL(time.Minute)
 			o.Now = func() time.Time { return time.Now().Add(shift) }
 		})
 		defer p.Close()
-		_, err := scrape(t, p, time.Second)
+		_, err := ask(t, p, time.Second)
 		require.NoError(t, err)
 		shift = -time.Hour
-		n, err := scrape(t, p, time.Second)
+		n, err := ask(t, p, time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 2, n, 0, "an answer from the future is not served")
 	})
@@ -242,13 +246,13 @@ func TestScrapeJoinsACallThatOutlivedItsOwn(t *testing.T) {
 		api := &slowAPI{delay: 20 * time.Second}
 		p := start(api, nil)
 		defer p.Close()
-		_, err := scrape(t, p, 10*time.Second)
+		_, err := ask(t, p, 10*time.Second)
 		require.Error(t, err)
-		n, err := scrape(t, p, 11*time.Second)
+		n, err := ask(t, p, 11*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 1, n, 0)
 		assert.EqualValues(t, 1, api.calls.Load())
-		_, err = scrape(t, p, time.Second)
+		_, err = ask(t, p, time.Second)
 		require.Error(t, err, "it was received in time by the second scrape, so that nothing is kept")
 	})
 }
@@ -256,12 +260,12 @@ func TestScrapeJoinsACallThatOutlivedItsOwn(t *testing.T) {
 func TestFailureIsNeverKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &slowAPI{delay: 12 * time.Second, err: errors.New("broken")}
-		p := start(api, func(o *Options) { o.OperatorsTTL = time.Hour })
+		p := start(api, func(o *SharedOptions) { o.TTL = operatorsTTL(time.Hour) })
 		defer p.Close()
-		_, err := scrape(t, p, 10*time.Second)
+		_, err := ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		time.Sleep(10 * time.Second)
-		_, err = scrape(t, p, 20*time.Second)
+		_, err = ask(t, p, 20*time.Second)
 		require.EqualError(t, err, "broken")
 		assert.EqualValues(t, 2, api.calls.Load())
 	})
@@ -270,14 +274,14 @@ func TestFailureIsNeverKept(t *testing.T) {
 func TestFailureDoesNotBringBackAnOlderAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &slowAPI{}
-		p := start(api, func(o *Options) { o.OperatorsTTL = time.Minute })
+		p := start(api, func(o *SharedOptions) { o.TTL = operatorsTTL(time.Minute) })
 		defer p.Close()
-		_, err := scrape(t, p, time.Second)
+		_, err := ask(t, p, time.Second)
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)
 		api.err = errors.New("broken")
 		for range 2 {
-			_, err = scrape(t, p, time.Second)
+			_, err = ask(t, p, time.Second)
 			require.EqualError(t, err, "broken")
 		}
 	})
@@ -289,7 +293,7 @@ func TestCallEndsAtTheTimeout(t *testing.T) {
 		p := start(api, nil)
 		defer p.Close()
 		begin := time.Now()
-		_, err := scrape(t, p, time.Minute)
+		_, err := ask(t, p, time.Minute)
 		require.Error(t, err)
 		assert.Equal(t, 30*time.Second, time.Since(begin))
 		assert.Zero(t, api.flying.Load())
@@ -302,10 +306,10 @@ func TestLimitBoundsCallsOfSeveralPollers(t *testing.T) {
 		limit := semaphore.NewWeighted(3)
 		var scrapes sync.WaitGroup
 		for range 10 {
-			p := start(api, func(o *Options) { o.Limit = limit })
+			p := start(api, func(o *SharedOptions) { o.Limit = limit })
 			t.Cleanup(p.Close)
 			scrapes.Go(func() {
-				_, err := scrape(t, p, 10*time.Second)
+				_, err := ask(t, p, 10*time.Second)
 				assert.NoError(t, err)
 			})
 		}
@@ -319,9 +323,9 @@ func TestNoPlaceWithinTheLimitIsAnError(t *testing.T) {
 		limit := semaphore.NewWeighted(1)
 		require.True(t, limit.TryAcquire(1))
 		api := &slowAPI{}
-		p := start(api, func(o *Options) { o.Limit = limit })
+		p := start(api, func(o *SharedOptions) { o.Limit = limit })
 		defer p.Close()
-		_, err := scrape(t, p, time.Minute)
+		_, err := ask(t, p, time.Minute)
 		require.EqualError(t, err, "asking the operators endpoint: no call could be made in time: too many are in flight, raise the limit or look for a team that hangs")
 		assert.Zero(t, api.calls.Load())
 	})
@@ -333,7 +337,7 @@ func TestCanceledScrapeSaysSo(t *testing.T) {
 		defer p.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := p.Dashboard(ctx, day)
+		_, err := p.Read(ctx, chattonic.EndpointDashboard, day)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
@@ -342,7 +346,7 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &slowAPI{delay: time.Hour}
 		p := start(api, nil)
-		_, err := scrape(t, p, time.Second)
+		_, err := ask(t, p, time.Second)
 		require.Error(t, err)
 		assert.EqualValues(t, 1, api.flying.Load())
 		begin := time.Now()
@@ -355,17 +359,25 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 func TestLateAnswerThatServedWithinItsTTLIsNotServedAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &slowAPI{delay: 12 * time.Second}
-		p := start(api, func(o *Options) { o.OperatorsTTL = 30 * time.Second })
+		p := start(api, func(o *SharedOptions) { o.TTL = operatorsTTL(30 * time.Second) })
 		defer p.Close()
-		_, err := scrape(t, p, 10*time.Second)
+		_, err := ask(t, p, 10*time.Second)
 		require.Error(t, err)
 		time.Sleep(15 * time.Second)
-		n, err := scrape(t, p, 10*time.Second)
+		n, err := ask(t, p, 10*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 1, n, 0)
 		time.Sleep(time.Minute)
-		n, err = scrape(t, p, 20*time.Second)
+		n, err = ask(t, p, 20*time.Second)
 		require.NoError(t, err)
 		assert.InDelta(t, 2, n, 0)
 	})
+}
+
+// Read answers for the endpoint.
+func (a *slowAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+	if e == chattonic.EndpointDashboard {
+		return a.Dashboard(ctx, w)
+	}
+	return a.Operators(ctx, w)
 }
