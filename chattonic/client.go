@@ -1,6 +1,7 @@
 package chattonic
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -27,6 +28,8 @@ const (
 	maxTries = 4
 	// firstPause is the mean pause before the first retry.
 	firstPause = 200 * time.Millisecond
+	// maxBuffer is the largest buffer in bytes through which a body is read.
+	maxBuffer = 64 << 10
 	// maxRedirects is what net/http allows by default.
 	maxRedirects = 10
 	// dateForm is the documented form of dates, which are in UTC.
@@ -170,7 +173,7 @@ func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window
 	var failure *Error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		start := time.Now()
-		answer, status, pause, err := c.try(ctx, e, target.String())
+		status, pause, err := c.try(ctx, e, target.String(), decode)
 		attempt.StatusCode, attempt.Duration, attempt.Err = status, time.Since(start), nil
 		if failure = err; failure != nil {
 			attempt.Err = *failure
@@ -179,10 +182,6 @@ func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window
 		attempt.Retry++
 		switch {
 		case failure == nil:
-			if err := decode(answer); err != nil {
-				failure = new(answerError(e, status, err))
-				return struct{}{}, backoff.Permanent(failure)
-			}
 			return struct{}{}, nil
 		case !failure.Retryable:
 			return struct{}{}, backoff.Permanent(failure)
@@ -204,11 +203,12 @@ func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window
 	return *failure
 }
 
-// try makes one request. The pause is what Retry-After asks for, or negative.
-func (c *Client) try(ctx context.Context, e Endpoint, target string) (answer response, status int, pause time.Duration, failure *Error) {
+// try makes one request and passes the answer to decode. The status is 0 without an
+// answer. The pause is what Retry-After asks for, or negative.
+func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func(response) error) (status int, pause time.Duration, failure *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, once(e))
 	if err != nil {
-		return answer, 0, -1, new(transportError(ctx, e, 0, err))
+		return 0, -1, new(transportError(ctx, e, 0, err))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
@@ -220,26 +220,60 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string) (answer res
 		if resp != nil { // a redirect that was refused, whose body is closed
 			status = resp.StatusCode
 		}
-		return answer, status, -1, new(transportError(ctx, e, status, err))
+		return status, -1, new(transportError(ctx, e, status, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return answer, resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
+		return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
 	}
-	if answer.sent = req.Header; resp.Request != nil {
+	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
+	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}
+	if resp.Request != nil {
 		answer.sent = resp.Request.Header // with what transports have added
 	}
-	answer.body, err = readBody(resp, c.maxBody)
+	if resp.ContentLength > c.maxBody {
+		body.err = &http.MaxBytesError{Limit: c.maxBody}
+	} else {
+		err = decode(answer)
+	}
+	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, errTooLarge):
-		failure = &Error{
+	case errors.As(body.err, &tooLarge):
+		return resp.StatusCode, -1, &Error{
 			Endpoint: e, StatusCode: resp.StatusCode, Cause: CauseSize,
 			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", c.maxBody),
 		}
+	case body.err != nil:
+		return resp.StatusCode, -1, new(transportError(ctx, e, resp.StatusCode, body.err))
 	case err != nil:
-		failure = new(transportError(ctx, e, resp.StatusCode, err))
+		return resp.StatusCode, -1, new(answerError(e, resp.StatusCode, err))
 	}
-	return answer, resp.StatusCode, -1, failure
+	return resp.StatusCode, -1, nil
+}
+
+// bufferSize returns the size of the buffer for a body of so many bytes, or of -1
+// where the length is not known.
+func bufferSize(length int64) int {
+	if length < 0 {
+		return maxBuffer
+	}
+	return int(min(length, maxBuffer))
+}
+
+// body is the body of an answer. It keeps the error that reading it ends with,
+// which a decoder does not tell from an error of its own.
+type body struct {
+	io.Reader
+	err error // nil at the end of the body
+}
+
+// Read reads from the body.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
 }
 
 // once returns the body of a request to the endpoint, which is always empty.
@@ -251,25 +285,6 @@ func once(e Endpoint) io.Reader {
 		return nil
 	}
 	return struct{ io.Reader }{strings.NewReader("")}
-}
-
-var errTooLarge = errors.New("too large")
-
-// readBody reads a body of up to limit bytes.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	switch {
-	case resp.ContentLength > limit:
-		return nil, errTooLarge
-	case resp.ContentLength >= 0:
-		body := make([]byte, resp.ContentLength)
-		_, err := io.ReadFull(resp.Body, body)
-		return body, err
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		err = errTooLarge
-	}
-	return body, err
 }
 
 // retryAfter reads a Retry-After header, in seconds or as a date. Without a

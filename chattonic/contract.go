@@ -1,6 +1,7 @@
 package chattonic
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"unicode"
@@ -34,11 +35,11 @@ const (
 	leastSecret = 8
 )
 
-// response is the body of an answer, and the header of its request, which may be
-// secret.
+// response is an answer that is still to be read.
 type response struct {
-	body []byte
-	sent http.Header
+	body io.Reader
+	size int64       // of the body in bytes, or -1 where it is not known
+	sent http.Header // of the request, which may be secret
 }
 
 // shown returns the name of a member as it may be shown to people.

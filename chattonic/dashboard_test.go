@@ -78,7 +78,7 @@ func TestDashboardRefuses(t *testing.T) {
 		`{"status": true}`:                   "the answer is of the wrong type: object",
 		`{"STATUS": false}`:                  "the answer is of the wrong type: object",
 		`{"status": false, "message": "no"}`: `Chat-Tonic refused: "status" is false`,
-		`{"status": true, "status": false}`:  "the answer is of the wrong type: object",
+		`{"status": true, "status": false}`:  "status comes twice",
 		`"none"`:                             "the answer is of the wrong type: string",
 		`[null]`:                             "the answer is of the wrong type: null",
 		`[{"date": "0"}, 7]`:                 "the answer is of the wrong type: number",

@@ -135,14 +135,17 @@ type decoder struct {
 func decode(r response, target any, maxItems int, items string) (Contract, error) {
 	d := &decoder{response: r, maxItems: maxItems, items: items}
 	// A field that comes twice is found without the library, which takes longer.
-	d.json = jsontext.NewDecoder(bytes.NewBuffer(r.body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d.json = jsontext.NewDecoder(r.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	into := reflect.ValueOf(target).Elem()
 	var err error
-	if into.Kind() == reflect.Slice {
-		err = d.list(into, shapeOf("", into.Type().Elem()))
-	} else {
+	switch {
+	case into.Kind() != reflect.Slice:
 		s := shapeOf("", into.Type())
 		err = d.object(s, s.pointers(into))
+	case d.json.PeekKind() == '{':
+		err = d.refusal()
+	default:
+		err = d.list(into, shapeOf("", into.Type().Elem()))
 	}
 	if err == nil {
 		if _, err = d.json.ReadToken(); err == io.EOF {
@@ -152,8 +155,8 @@ func decode(r response, target any, maxItems int, items string) (Contract, error
 		}
 	}
 	var field *fieldError
-	if errors.As(err, &field) {
-		return Contract{}, field
+	if errors.As(err, &field) || errors.Is(err, errStatusFalse) {
+		return Contract{}, err
 	}
 	// What the library says may quote the answer.
 	at := d.json.InputOffset()
@@ -162,6 +165,16 @@ func decode(r response, target any, maxItems int, items string) (Contract, error
 		at = syntax.ByteOffset
 	}
 	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", at)
+}
+
+// refusal reads an object in place of a list.
+func (d *decoder) refusal() error {
+	var answer refusal
+	s := shapeOf("", reflect.TypeFor[refusal]())
+	if err := d.object(s, []any{&answer.Status}); err != nil {
+		return err
+	}
+	return cmp.Or(answer.check(), wrongType("object"))
 }
 
 // begin reads the bracket at the begin of an object or array.
@@ -269,11 +282,10 @@ func (d *decoder) list(into reflect.Value, s *shape) error {
 	if err := d.begin('['); err != nil {
 		return err
 	}
-	// Each item has the first member once, so that the list need not grow.
-	likely := bytes.Count(d.body, []byte(s.members[0].quoted))
-	list := reflect.MakeSlice(into.Type(), 0, min(likely, d.maxItems))
+	list := reflect.MakeSlice(into.Type(), 0, 0)
 	item := reflect.New(into.Type().Elem()).Elem()
 	fields := s.pointers(item)
+	start := d.json.InputOffset()
 	for d.json.PeekKind() != ']' {
 		if list.Len() == d.maxItems {
 			return &fieldError{problem: fmt.Sprintf("has more than %d %s", d.maxItems, d.items)}
@@ -281,6 +293,11 @@ func (d *decoder) list(into reflect.Value, s *shape) error {
 		item.SetZero()
 		if err := d.object(s, fields); err != nil {
 			return err
+		}
+		if list.Len() == 0 && d.size > 0 {
+			// As many items as there are if all are as long, and an eighth more.
+			likely := int(d.size / (d.json.InputOffset() - start))
+			list = reflect.MakeSlice(into.Type(), 0, min(likely+likely/8, d.maxItems))
 		}
 		list = reflect.Append(list, item)
 	}

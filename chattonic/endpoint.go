@@ -98,9 +98,6 @@ func (c *Client) Read(ctx context.Context, e Endpoint, window Window) (Answer, e
 		answer = asked.answer()
 		contract, err := decode(r, answer.target(), asked.maxItems, asked.items)
 		if err != nil {
-			if refused(r) {
-				return errStatusFalse
-			}
 			return err
 		}
 		answer.Meta().Contract = contract

@@ -184,14 +184,15 @@ func tlsError(err error) error {
 	return nil
 }
 
-// refusal is what an answer says where it is an object.
+// refusal is an answer of an endpoint that answers with something else if it can.
 type refusal struct {
 	Status *bool `json:"status"`
 }
 
-// refused says whether an answer is an object with "status": false.
-func refused(r response) bool {
-	var answer refusal
-	_, err := decode(r, &answer, 0, "")
-	return err == nil && answer.Status != nil && !*answer.Status
+// check returns errStatusFalse if the answer says so.
+func (r *refusal) check() error {
+	if r.Status != nil && !*r.Status {
+		return errStatusFalse
+	}
+	return nil
 }

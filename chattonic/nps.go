@@ -3,6 +3,7 @@ package chattonic
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -32,10 +33,12 @@ func (c *Client) ExportNPS(ctx context.Context, window Window, userType UserType
 		return fmt.Errorf("user type %q is none of %s", userType, joinUserTypes())
 	}
 	return c.get(ctx, EndpointNPS, "nps/export", window, [][2]string{{"typeUser", string(userType)}}, func(r response) error {
-		if refused(r) {
-			return errStatusFalse
+		var answer refusal
+		if _, err := decode(r, &answer, 0, ""); err != nil {
+			_, _ = io.Copy(io.Discard, r.body) // which is whatever it is, but must arrive
+			return nil
 		}
-		return nil
+		return answer.check()
 	})
 }
 

@@ -72,8 +72,8 @@ func (c *Client) Operators(ctx context.Context, window Window) (*Operators, erro
 func (o *Operators) target() any { return o }
 
 func (o *Operators) check() error {
-	if o.Status != nil && !*o.Status {
-		return errStatusFalse
+	if err := (&refusal{o.Status}).check(); err != nil {
+		return err
 	}
 	if o.Operators == nil {
 		return errors.New("operators is missing")

@@ -120,14 +120,25 @@ type Answers []interface {
 // Ask asks every team's endpoints for all windows at the same time. It returns
 // when the last has answered or failed, which is soon after the end of the
 // Collector's context at the latest.
-func (c *Collector) Ask() Answers {
-	answers := make([]Answers, len(c.teams))
+func (c *Collector) Ask() (all Answers) {
 	var running sync.WaitGroup
+	scrapes := make([]*teamScrape, len(c.teams))
 	for i, t := range c.teams {
-		running.Go(func() { answers[i] = c.askTeam(t) })
+		scrapes[i] = c.start(t, &running)
 	}
 	running.Wait()
-	return slices.Concat(answers...)
+	for _, s := range scrapes {
+		all = append(all, s.groups()...)
+	}
+	return all
+}
+
+// teamScrape is a scrape of one team.
+type teamScrape struct {
+	team    *Team
+	start   time.Time
+	scopes  []*scope   // of the windows
+	answers [][]answer // of each window, by endpoint
 }
 
 // answer is what one endpoint had for one window.
@@ -136,35 +147,39 @@ type answer struct {
 	groups Answers
 }
 
-func (c *Collector) askTeam(t *Team) (all Answers) {
-	present := c.now()
-	end := present.Add(-t.Delay).In(t.Location)
-	answers := make([][]answer, len(t.Windows))
-	scopes := make([]*scope, len(t.Windows))
-	var running sync.WaitGroup
+// start asks all endpoints of a team for all windows.
+func (c *Collector) start(t *Team, running *sync.WaitGroup) *teamScrape {
+	s := &teamScrape{team: t, start: c.now()}
+	end := s.start.Add(-t.Delay).In(t.Location)
 	for w, spec := range t.Windows {
 		window := spec.At(end)
-		scopes[w] = &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
-		answers[w] = make([]answer, len(t.Collectors))
+		about := &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
+		answers := make([]answer, len(t.Collectors))
+		s.scopes, s.answers = append(s.scopes, about), append(s.answers, answers)
 		for i, e := range t.Collectors {
-			running.Go(func() { answers[w][i] = c.ask(t, e, scopes[w], window) })
+			running.Go(func() { answers[i] = c.ask(t, e, about, window) })
 		}
 	}
-	running.Wait()
+	return s
+}
 
+// groups returns what the team's endpoints answered, and what became of the
+// requests.
+func (s *teamScrape) groups() (all Answers) {
 	up := true
-	for w, s := range scopes {
+	for w, about := range s.scopes {
+		answers := s.answers[w]
 		// Where an answer is shared with an earlier scrape, the samples cover its
 		// window.
-		read := slices.IndexFunc(answers[w], func(a answer) bool { return a.err == nil })
-		covered := answers[w][max(read, 0)].window
-		for _, a := range answers[w] {
-			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, scope: s, items: []outcome{a.outcome}})
+		read := slices.IndexFunc(answers, func(a answer) bool { return a.err == nil })
+		covered := answers[max(read, 0)].window
+		for _, a := range answers {
+			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, scope: about, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
-		all = append(all, &group[chattonic.Window]{table: windowTable, scope: s, items: []chattonic.Window{covered}})
+		all = append(all, &group[chattonic.Window]{table: windowTable, scope: about, items: []chattonic.Window{covered}})
 	}
-	return append(all, &group[state]{table: stateTable, scope: scopes[0], items: []state{{up, t.QueriesPendingThreshold, t.within(present)}}})
+	return append(all, &group[state]{table: stateTable, scope: s.scopes[0], items: []state{{up, s.team.QueriesPendingThreshold, s.team.within(s.start)}}})
 }
 
 // ask asks one endpoint for one window.

@@ -76,10 +76,16 @@ func newTextGroup[T any](g *group[T]) textGroup[T] {
 	team := exposition.AppendLabel(nil, "team", g.scope.team)
 	t := textGroup[T]{group: g, identity: make([][]byte, len(g.items)), team: team}
 	t.windowed = exposition.AppendLabel(append(slices.Clone(team), ','), "window", g.scope.window)
+	if len(g.table.identity) == 0 {
+		return t
+	}
 	var text []byte
 	for i := range g.items {
 		start := len(text)
 		text = g.appendLabels(text, g.table.identity, &g.items[i])
+		if i == 0 {
+			text = slices.Grow(text, len(text)*len(g.items)) // as most are as long
+		}
 		t.identity[i] = text[start:len(text):len(text)]
 	}
 	return t

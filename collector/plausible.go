@@ -71,9 +71,13 @@ func (g *group[T]) implausible(limit float64) (all []Implausible) {
 			for k := range g.items {
 				n, ok := of.of(&g.items[k]).(*chattonic.Number)
 				if !ok {
+					break // a timestamp
+				}
+				v, present := n.Float64()
+				if !present || v > 0 && r.plausible != withinWindow { // as most are
 					continue
 				}
-				if p := r.problem(&g.items[k], *n, limit); p != "" {
+				if p := r.problem(&g.items[k], v, limit); p != "" {
 					counts[p]++
 				}
 			}
@@ -87,11 +91,8 @@ func (g *group[T]) implausible(limit float64) (all []Implausible) {
 }
 
 // problem returns what is wrong with a number of an item, or "".
-func (r *row[T]) problem(item *T, n chattonic.Number, limit float64) Problem {
-	v, present := n.Float64()
+func (r *row[T]) problem(item *T, v, limit float64) Problem {
 	switch {
-	case !present:
-		return ""
 	case v < 0 && r.plausible != score:
 		return ProblemNegative
 	case v > limit && r.plausible == withinWindow:
