@@ -351,7 +351,7 @@ func TestCallInFlight(t *testing.T) {
 		defer close(scraped)
 		f.scrape(ctx)
 	}()
-	require.Eventually(t, func() bool { return f.api.Calls("acme", chattonic.EndpointOperators) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.api.Calls("acme", chattonic.EndpointOperators) == 1 }, 45*time.Second, time.Millisecond)
 	f.clock.pass(3 * time.Second)
 	assert.Equal(t, "waits for the first answer", rows(t, f.page(t, "/"), "teams")[0][5])
 	assert.Contains(t, f.page(t, "/"), "1 team: 0 answering, 0 failing, 1 waiting for a first answer")
