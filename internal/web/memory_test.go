@@ -144,6 +144,7 @@ func newMemoryFleet(c *config.Config, api http.Handler, token string, timeout ti
 // API, for tests in a synctest bubble.
 type memory struct {
 	api     *chattonictest.Server
+	fleet   memoryFleet
 	handler http.Handler
 	logs    *loggingtest.Buffer
 }
@@ -173,13 +174,14 @@ func startInMemory(t *testing.T, teams string, adjust func(*chattonictest.Team, 
 	require.NoError(t, err)
 	c, err := config.Parse("test", []byte("defaults:\n  base_url: http://chat-tonic.example\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
 	require.NoError(t, err)
-	inMemory, closeFleet, err := newMemoryFleet(c, m.api, "secret", o.ScrapeTimeout, o.Now)
+	var closeFleet func()
+	m.fleet, closeFleet, err = newMemoryFleet(c, m.api, "secret", o.ScrapeTimeout, o.Now)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		m.api.Close()
 		closeFleet()
 	})
-	o.Fleet, o.Remembered = inMemory, inMemory.remembered
+	o.Fleet, o.Remembered = m.fleet, m.fleet.remembered
 	m.handler, err = New(o)
 	require.NoError(t, err)
 	return m

@@ -274,14 +274,10 @@ func TestProtobufCarriesNativeHistograms(t *testing.T) {
 	f := start(t, allTeams, nil)
 	resp, body := f.ask(t, http.MethodGet, "/metrics", "Accept", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
 	require.Contains(t, resp.Header.Get("Content-Type"), "application/vnd.google.protobuf")
+	all, err := decoded(strings.NewReader(body), resp.Header)
+	require.NoError(t, err)
 	families := make(map[string]*dto.MetricFamily)
-	for decoder := expfmt.NewDecoder(strings.NewReader(body), expfmt.ResponseFormat(resp.Header)); ; {
-		family := new(dto.MetricFamily)
-		err := decoder.Decode(family)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
+	for _, family := range all {
 		families[family.GetName()] = family
 	}
 	assert.Len(t, families["chattonic_up"].GetMetric(), 3)
@@ -353,6 +349,20 @@ func TestLateAnswerServesTheNextScrape(t *testing.T) {
 		m.get(t, "/metrics")
 		assert.Equal(t, 2, m.api.Calls("acme", chattonic.EndpointOperators))
 	})
+}
+
+// decoded reads an answer in protobuf.
+func decoded(body io.Reader, header http.Header) (families []*dto.MetricFamily, err error) {
+	for decoder := expfmt.NewDecoder(body, expfmt.ResponseFormat(header)); ; {
+		family := new(dto.MetricFamily)
+		switch err := decoder.Decode(family); {
+		case errors.Is(err, io.EOF):
+			return families, nil
+		case err != nil:
+			return nil, err
+		}
+		families = append(families, family)
+	}
 }
 
 func TestProbe(t *testing.T) {
