@@ -493,35 +493,25 @@ func (c cell) checkMemory(v *verdict, before uint64) uint64 {
 	return used
 }
 
-// runAside runs cells side by side, and measures them together.
-func runAside(t *testing.T, all []cell, undisturbed samples) []*verdict {
+// runSlow runs cells each in a synctest bubble, one after the other, and at the
+// same time those side by side that need sockets. It measures all together.
+func runSlow(t *testing.T, aside, bubbles []cell, undisturbed samples) []*verdict {
 	t.Helper()
-	verdicts := make([]*verdict, len(all))
+	verdicts, inBubbles := make([]*verdict, len(aside)), make([]*verdict, len(bubbles))
 	others, before := goleak.IgnoreCurrent(), allocated()
 	var running sync.WaitGroup
-	for i, c := range all {
+	for i, c := range aside {
 		running.Go(func() { verdicts[i] = c.run(undisturbed) })
 	}
-	running.Wait()
-	each := (allocated() - before) / uint64(len(all))
-	assert.LessOrEqual(t, each, uint64(maxCell), "bytes allocated for each cell")
-	require.NoError(t, goleak.Find(others))
-	t.Logf("a slow cell on sockets allocates %d KiB on average", each>>10)
-	return verdicts
-}
-
-// runSlow runs cells one after the other, each in a synctest bubble, which also
-// holds that no goroutine is left.
-func runSlow(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdict) {
-	t.Helper()
-	most := uint64(0)
-	for _, c := range all {
-		before := allocated()
-		v := c.runInMemory(t, undisturbed)
-		most = max(most, c.checkMemory(v, before))
-		verdicts = append(verdicts, v)
+	for i, c := range bubbles {
+		inBubbles[i] = c.runInMemory(t, undisturbed)
 	}
-	t.Logf("a slow cell allocates %d KiB at most", most>>10)
+	running.Wait()
+	verdicts = append(verdicts, inBubbles...)
+	each := (allocated() - before) / uint64(len(verdicts))
+	assert.LessOrEqual(t, each, uint64(maxCell), "bytes allocated for each slow cell")
+	require.NoError(t, goleak.Find(others))
+	t.Logf("a slow cell allocates %d KiB on average", each>>10)
 	return verdicts
 }
 
@@ -541,7 +531,7 @@ func TestFaults(t *testing.T) {
 
 	one, apart, aside, slow := cells(slices.Concat(statusFaults(), networkFaults(), bodyFaults(), fieldFaults(undisturbed), redirectFaults()))
 	all := slices.Concat(one, apart, aside, slow)
-	verdicts := slices.Concat(runOnOne(t, one, undisturbed), runApart(t, apart, undisturbed), runAside(t, aside, undisturbed), runSlow(t, slow, undisturbed))
+	verdicts := slices.Concat(runOnOne(t, one, undisturbed), runApart(t, apart, undisturbed), runSlow(t, aside, slow, undisturbed))
 	type count struct{ cells, failed int }
 	counts, groups := map[string]*count{}, []string(nil)
 	failed := 0
