@@ -111,7 +111,7 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	case codenames := <-others:
 		assert.Equal(t, []string{"acme"}, codenames)
 		assert.Empty(t, applied, "the end of the old team is waited for")
-	case <-time.After(5 * time.Second):
+	case <-time.After(45 * time.Second):
 		assert.Fail(t, "nobody is scraped while a team that was removed ends")
 	}
 	close(api.end)

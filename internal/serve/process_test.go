@@ -173,8 +173,18 @@ func TestTermUnderLoad(t *testing.T) {
 		})
 	}
 	waiting := codenames[1:]
-	for _, codename := range waiting {
-		require.NoError(t, api.SetFault(codename, "", chattonictest.Fault{Delay: time.Second}))
+	ending := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ending) })
+	defer end()
+	for endpoint, answer := range map[chattonic.Endpoint][]byte{
+		chattonic.EndpointOperators: chattonictest.OperatorsFixture(), chattonic.EndpointDashboard: chattonictest.DashboardFixture(),
+	} {
+		for _, codename := range waiting {
+			require.NoError(t, api.SetFault(codename, endpoint, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				<-ending
+				_, _ = w.Write(answer)
+			})}))
+		}
 	}
 	answers := make(chan result, len(waiting))
 	for _, codename := range waiting {
@@ -192,6 +202,7 @@ func TestTermUnderLoad(t *testing.T) {
 
 	signalled := time.Now()
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	time.AfterFunc(300*time.Millisecond, end)
 	require.NoError(t, p.Wait(), "it exits with 0: %s", p.logs)
 	took := time.Since(signalled)
 	assert.Less(t, took, waitTimeout)

@@ -68,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
 	require.NoError(t, err)
 	f.Options = Options{
-		Load: f.load, RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
+		Load: f.load, RequestTimeout: waitTimeout, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
 		Listen: loopback(), Logger: logger, Slogger: slogger,
 	}
 	return f
@@ -140,7 +140,7 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 
 func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 	t.Parallel()
-	for name, delay := range map[string]time.Duration{"soon": time.Second, "out of patience": time.Hour} {
+	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "out of patience": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)

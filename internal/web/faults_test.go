@@ -147,7 +147,7 @@ func newBench(c *cell) (*bench, error) {
 		secure.StartTLS()
 	}
 	own := collector.NewOwn(prometheus.NewRegistry()) // which other tests show
-	f := fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
+	f := fleet.New(fleet.Options{RequestTimeout: time.Minute, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
 	b.close = func() {
 		f.Close()
 		b.api.Close()

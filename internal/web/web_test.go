@@ -64,7 +64,7 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
 	o := Options{
-		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: 10 * time.Second,
+		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: time.Minute,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: now, Reload: func() error { return f.reloads },
 	}
 	each := chattonictest.Team{Token: "secret", Operators: 4}
@@ -83,7 +83,7 @@ func start(t *testing.T, teams string, adjust func(*chattonictest.Team, *Options
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.fleet = fleet.New(fleet.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, Remember: true})
+	f.fleet = fleet.New(fleet.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, Remember: true})
 	o.Fleet, o.Remembered = f.fleet, f.fleet.Remembered
 	f.apply(t, teams)
 	handler, err := New(o)
