@@ -474,7 +474,7 @@ func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 		v := c.runOn(b, undisturbed, quickTimeout)
 		v.failed(b.api.SetFault("", "", chattonictest.Fault{}))
 		most = max(most, c.checkMemory(v, before))
-		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 10*time.Second; {
+		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 45*time.Second; {
 			time.Sleep(time.Millisecond)
 		}
 		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines after: %s", c)
