@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -18,27 +19,25 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// limited runs a test in a synctest bubble with what answers as Run does, but on
-// a listener in memory. With a handler that answers instead of the exporter's.
-func (f *fixture) limited(t *testing.T, handler http.Handler, test func(*testing.T, *pipes)) {
+// limited answers as Run does, but on a listener in memory, for tests in a synctest
+// bubble. With a handler that answers instead of the exporter's.
+func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		e, err := start(f.Options)
+	e, err := start(f.Options)
+	require.NoError(t, err)
+	if handler == nil {
+		handler, err = e.handler()
 		require.NoError(t, err)
-		defer e.fleet.Close()
-		if handler == nil {
-			handler, err = e.handler()
-			require.NoError(t, err)
-		}
-		server, listener := f.server(handler), newPipes()
-		served := make(chan error, 1)
-		go func() { served <- toolkit.Serve(listener, server, f.Listen, f.Slogger) }()
-		defer func() {
-			assert.NoError(t, server.Shutdown(t.Context()), "nothing is held up")
-			assert.ErrorIs(t, <-served, http.ErrServerClosed)
-		}()
-		test(t, listener)
+	}
+	server, listener := f.server(handler), newPipes()
+	served := make(chan error, 1)
+	go func() { served <- toolkit.Serve(listener, server, f.Listen, f.Slogger) }()
+	t.Cleanup(func() {
+		require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context())), "nothing is held up")
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
+		e.fleet.Close()
 	})
+	return listener
 }
 
 // dial connects, and sends a text.
@@ -68,7 +67,8 @@ func status(t *testing.T, conn net.Conn) int {
 
 func TestClientsThatAreSlowToAskAreCutOff(t *testing.T) {
 	f := newFixture(t)
-	f.limited(t, nil, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		for name, text := range map[string]string{
 			"silent":       "",
 			"half a line":  "GET /metr",
@@ -93,7 +93,9 @@ func TestClientsThatAreSlowToAskAreCutOff(t *testing.T) {
 }
 
 func TestIdleConnectionsAreEnded(t *testing.T) {
-	newFixture(t).limited(t, nil, func(t *testing.T, listener *pipes) {
+	f := newFixture(t)
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		conn := dial(t, listener, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
 		begin := time.Now()
 		answer, err := io.ReadAll(conn)
@@ -106,7 +108,8 @@ func TestIdleConnectionsAreEnded(t *testing.T) {
 func TestBodyThatDoesNotComeHoldsNoScrapeForever(t *testing.T) {
 	f := newFixture(t)
 	f.MaxScrapes, f.TeamsOnMetrics = 1, false // no scrape waits for the API
-	f.limited(t, nil, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		begin := time.Now()
 		conn := dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
 		other := func() int {
@@ -126,14 +129,15 @@ func TestClientThatDoesNotReadHoldsNoScrapeForever(t *testing.T) {
 	f := newFixture(t)
 	f.MaxScrapes, f.TeamsOnMetrics = 1, false // no scrape waits for the API
 	writeTimeout := f.RequestTimeout + grace
-	f.limited(t, nil, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		conn := dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 		other := func() int {
 			return status(t, dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
-		time.Sleep(writeTimeout - 1)
+		time.Sleep(writeTimeout - time.Millisecond)
 		assert.Equal(t, http.StatusServiceUnavailable, other(), "the one who does not read is in the only place")
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, http.StatusOK, other())
 		require.NoError(t, conn.Close())
@@ -147,7 +151,8 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 	f := newFixture(t)
 	f.Profiling = true
 	const profile = 10 * time.Minute
-	f.limited(t, nil, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		begin := time.Now()
 		conn := dial(t, listener, "GET /debug/pprof/allocs?seconds=600 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		assert.Equal(t, http.StatusOK, status(t, conn))
@@ -161,7 +166,8 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 		case <-time.After(f.RequestTimeout + grace - 1):
 		}
 	})
-	f.limited(t, long, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, long)
 		begin := time.Now()
 		conn := dial(t, listener, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		assert.Equal(t, http.StatusOK, status(t, conn), "a scrape has the time of a call, and more to be read")
@@ -171,7 +177,8 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 
 func TestLargeHeadersAndURLsAreRefused(t *testing.T) {
 	f := newFixture(t)
-	f.limited(t, nil, func(t *testing.T, listener *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := f.limited(t, nil)
 		for name, c := range map[string]struct {
 			request string
 			want    int

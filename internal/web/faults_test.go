@@ -158,7 +158,8 @@ func newBench(c *cell) (*bench, error) {
 		b.close()
 		return nil, err
 	}
-	return b, b.serve(f)
+	err = b.serve(f)
+	return b, err
 }
 
 // newBenchInMemory is newBench for a synctest bubble, where the way to the API is
@@ -177,7 +178,8 @@ func newBenchInMemory() (*bench, error) {
 		b.api.Close()
 		closeFleet()
 	}
-	return b, b.serve(f)
+	err = b.serve(f)
+	return b, err
 }
 
 // newBenchAPI returns a bench with its API alone.
@@ -507,12 +509,11 @@ func runSlow(t *testing.T, aside, bubbles []cell, undisturbed samples) []*verdic
 		inBubbles[i] = c.runInMemory(t, undisturbed)
 	}
 	running.Wait()
-	verdicts = append(verdicts, inBubbles...)
-	each := (allocated() - before) / uint64(len(verdicts))
+	each := (allocated() - before) / uint64(len(aside)+len(bubbles))
 	assert.LessOrEqual(t, each, uint64(maxCell), "bytes allocated for each slow cell")
 	require.NoError(t, goleak.Find(others))
 	t.Logf("a slow cell allocates %d KiB on average", each>>10)
-	return verdicts
+	return slices.Concat(verdicts, inBubbles)
 }
 
 // TestFaults holds what the exporter does about every fault of the API and of
