@@ -1,6 +1,7 @@
 package chattonic_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -441,18 +443,26 @@ func TestTimeout(t *testing.T) {
 	})
 	t.Run("in the body", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, `{"status"`)
-			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-		}))
-		defer server.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		_, err := newClient(t, server.URL, server.Client().Transport).Operators(ctx, november)
-		failure := asError(t, err)
-		assert.Equal(t, chattonic.CauseTimeout, failure.Cause)
-		assert.Equal(t, 200, failure.StatusCode)
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			go func() {
+				defer far.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+					_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"status\"")
+				}
+				_, _ = io.Copy(io.Discard, far) // until the client closes it
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := newClient(t, "http://chat-tonic.example", &http.Transport{
+				DialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+			}).Operators(ctx, november)
+			assert.Equal(t, time.Second, time.Since(start))
+			failure := asError(t, err)
+			assert.Equal(t, chattonic.CauseTimeout, failure.Cause)
+			assert.Equal(t, 200, failure.StatusCode)
+		})
 	})
 }
 

@@ -169,3 +169,25 @@ func TestContractNamesNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestContractNamesNoShortSecret holds from which length on a text is a secret, and
+// a name is a part of one.
+func TestContractNamesNoShortSecret(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		secret, name string
+		want         string
+	}{
+		{"8bytes_8", "8bytes_8", "?"},
+		{"8bytes_8", "of_8bytes_8", "?"},
+		{"8bytes_8_and_more", "8bytes_8", "?"},
+		{"7bytes7", "7bytes7", "7bytes7"},
+		{"7bytes7", "of_7bytes7", "of_7bytes7"},
+		{"7bytes7_and_more", "7bytes7", "7bytes7"},
+	} {
+		client := newClient(t, baseURL, authorized{constant(200, `{"status": true, "operators": [], "`+test.name+`": 1}`), "X-Key", test.secret})
+		got, err := client.Operators(t.Context(), november)
+		require.NoError(t, err)
+		assert.Equal(t, []string{test.want}, got.Contract.Unknown, "%q of %q", test.name, test.secret)
+	}
+}

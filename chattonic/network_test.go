@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -165,7 +166,7 @@ func TestNPSExportIsNeverRetried(t *testing.T) {
 				}
 				return framed(`{}`)
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			err := newClient(t, server.url(), via).ExportNPS(ctx, november, chattonic.UserTypeAll)
 			assert.False(t, asError(t, err).Retryable)
@@ -231,18 +232,22 @@ func TestResetConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			begun := make(chan struct{}) // the client has what comes before
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				conn, _, err := http.NewResponseController(w).Hijack()
 				if !assert.NoError(t, err) {
 					return
 				}
 				_, _ = io.WriteString(conn, test.before)
-				time.Sleep(20 * time.Millisecond)                   // a reset overtakes what was not yet read
+				if test.before != "" {
+					<-begun // a reset overtakes what was not yet read
+				}
 				assert.NoError(t, conn.(*net.TCPConn).SetLinger(0)) // makes Close a reset
 				_ = conn.Close()
 			}))
 			defer server.Close()
-			_, err := newClient(t, server.URL, server.Client().Transport).Operators(t.Context(), november)
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotFirstResponseByte: func() { close(begun) }})
+			_, err := newClient(t, server.URL, server.Client().Transport).Operators(ctx, november)
 			assert.Equal(t, chattonic.Error{
 				Endpoint: chattonic.EndpointOperators, StatusCode: test.status, Cause: chattonic.CauseConnection, Retryable: true,
 				Detail: "the connection failed: read: read: connection reset by peer",

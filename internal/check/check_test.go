@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -399,16 +400,31 @@ func TestCallsPerHourOfATeam(t *testing.T) {
 	assert.Equal(t, 2, got.Servers)
 }
 
-// TestLatency has one endpoint be slow, by the real clock.
+// TestLatency has one endpoint be slow, by the clock of the check.
 func TestLatency(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
-	f.options.Now = nil
-	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Delay: 200 * time.Millisecond})
+	var passed atomic.Int64 // nanoseconds
+	f.options.MaxCalls = 1  // so that no other call is under way when time passes
+	f.options.Now = func() time.Time { return noon.Add(time.Duration(passed.Load())) }
+	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		passed.Add(int64(1500 * time.Millisecond))
+		_, _ = w.Write(chattonictest.DashboardFixture())
+	})})
 	got, err := f.report(t)
 	require.NoError(t, err)
-	assert.GreaterOrEqual(t, got.Teams[0].Calls[1].LatencySeconds, 0.2)
+	assert.InDelta(t, 1.5, got.Teams[0].Calls[1].LatencySeconds, 0)
+	assert.Zero(t, got.Teams[0].Calls[0].LatencySeconds)
+}
+
+// TestLatencyByTheRealClock holds that there is a clock where none is given.
+func TestLatencyByTheRealClock(t *testing.T) {
+	f := start(t, "  - codename: acme\n")
+	f.options.Now = nil
+	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Delay: 50 * time.Millisecond})
+	got, err := f.report(t)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, got.Teams[0].Calls[1].LatencySeconds, 0.05)
 	assert.Positive(t, got.Teams[0].Calls[0].LatencySeconds)
-	assert.Less(t, got.Teams[0].Calls[0].LatencySeconds, got.Teams[0].Calls[1].LatencySeconds)
 }
 
 // TestFewAtATime counts the teams that are asked at the same time, and the calls
@@ -426,12 +442,19 @@ func TestFewAtATime(t *testing.T) {
 			return c, err
 		}
 		var flying, most atomic.Int64
+		release := make(chan struct{})
+		reached := sync.OnceFunc(func() { // and leaves time for more than may come
+			time.AfterFunc(100*time.Millisecond, func() { close(release) })
+		})
 		f.meet(t, "", chattonic.EndpointDashboard, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			now := flying.Add(1)
 			for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				continue
 			}
-			time.Sleep(150 * time.Millisecond)
+			if now >= want {
+				reached()
+			}
+			<-release
 			flying.Add(-1)
 			_, _ = w.Write(chattonictest.DashboardFixture())
 		})})
@@ -444,15 +467,16 @@ func TestFewAtATime(t *testing.T) {
 
 func TestEndsWithItsContext(t *testing.T) {
 	f := start(t, "  - codename: acme\n  - codename: beta\n  - codename: gamma\n  - codename: delta\n  - codename: epsilon\n")
-	f.meet(t, "", "", chattonictest.Fault{Delay: time.Hour})
+	f.options.Timeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
-	begin := time.Now()
+	f.meet(t, "", "", chattonictest.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})})
 	err := Run(ctx, f.options)
 	require.EqualError(t, err, "checking the teams: context canceled before all were asked")
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 1, ExitCode(err))
-	assert.Less(t, time.Since(begin), 5*time.Second)
 	assert.Empty(t, f.out.String(), "nothing is half said")
 }
 

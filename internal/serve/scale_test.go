@@ -277,6 +277,16 @@ func (l *scaleTest) cpu(t *testing.T) float64 {
 	return value(t, l.own.body, "process_cpu_seconds_total")
 }
 
+// value returns the value of a series.
+func value(t *testing.T, body, series string) float64 {
+	t.Helper()
+	parts := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\S+)$`).FindStringSubmatch(body)
+	require.NotNil(t, parts, "%s in\n%s", series, body)
+	v, err := strconv.ParseFloat(parts[1], 64)
+	require.NoError(t, err)
+	return v
+}
+
 // paced is a load: each team once in the interval, one after the other.
 func (l *scaleTest) paced() {
 	var all sync.WaitGroup

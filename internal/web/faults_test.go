@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"text/tabwriter"
 	"time"
 
@@ -41,9 +42,9 @@ const (
 	maxCell = 16 << 20
 	// quickTimeout and slowTimeout are the scrape timeouts in seconds of cells
 	// that need no deadline and of those that may come to it.
-	quickTimeout, slowTimeout = 10, 4
-	// stagger keeps slow cells from all coming to their deadline at once.
-	stagger = 30 * time.Millisecond
+	quickTimeout, slowTimeout = 60, 4
+	// faultOffset is how long before its timeout a scrape is answered.
+	faultOffset = 2 * time.Second
 )
 
 // fault is what can go wrong, and what is right then.
@@ -74,8 +75,9 @@ type fault struct {
 	requests int
 	// allocates bounds the bytes that are allocated, where not by maxCell.
 	allocates int
-	// slow cells pause or come to their deadline, and so run side by side.
-	slow bool
+	// slow cells pause or come to their deadline, and so run in a synctest
+	// bubble, or, if they need sockets, side by side.
+	slow, sockets bool
 }
 
 // samples are values by metric and labels.
@@ -133,16 +135,11 @@ func (l *faultLog) take() string {
 
 // newBench starts what a cell, or without one an undisturbed scrape, needs.
 func newBench(c *cell) (*bench, error) {
-	b := new(bench)
-	var simulated []chattonictest.Team
-	for _, codename := range faultTeams {
-		simulated = append(simulated, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
-	}
-	now := func() time.Time { return noon }
-	var err error
-	if b.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: now}); err != nil {
+	b, err := newBenchAPI()
+	if err != nil {
 		return nil, err
 	}
+	now := func() time.Time { return noon }
 	plain, secure := httptest.NewUnstartedServer(b.api), httptest.NewUnstartedServer(b.api)
 	plain.Start()
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -150,7 +147,7 @@ func newBench(c *cell) (*bench, error) {
 		secure.StartTLS()
 	}
 	own := collector.NewOwn(prometheus.NewRegistry()) // which other tests show
-	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
+	f := teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: maxAnswer, MaxCalls: 100, Own: own, Now: now})
 	b.close = func() {
 		f.Close()
 		b.api.Close()
@@ -161,11 +158,48 @@ func newBench(c *cell) (*bench, error) {
 		b.close()
 		return nil, err
 	}
+	err = b.serve(f)
+	return b, err
+}
+
+// newBenchInMemory is newBench for a synctest bubble, where the way to the API is
+// not broken.
+func newBenchInMemory() (*bench, error) {
+	b, err := newBenchAPI()
+	if err != nil {
+		return nil, err
+	}
+	var c *cell
+	f, closeTeams, err := newMemoryTeams(c.config(&httptest.Server{URL: "http://chat-tonic.example"}, nil), b.api, faultToken, 10*time.Second, func() time.Time { return noon })
+	if err != nil {
+		return nil, err
+	}
+	b.close = func() {
+		b.api.Close()
+		closeTeams()
+	}
+	err = b.serve(f)
+	return b, err
+}
+
+// newBenchAPI returns a bench with its API alone.
+func newBenchAPI() (b *bench, err error) {
+	b = new(bench)
+	var simulated []chattonictest.Team
+	for _, codename := range faultTeams {
+		simulated = append(simulated, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
+	}
+	b.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: func() time.Time { return noon }})
+	return b, err
+}
+
+// serve makes the handler.
+func (b *bench) serve(f TeamSet) (err error) {
 	b.handler, err = New(Options{
 		Teams: f, Registry: prometheus.NewRegistry(), Logger: kitlog.NewLogfmtLogger(kitlog.NewSyncWriter(&b.logs)),
-		ScrapeTimeout: time.Hour, TimeoutOffset: 2 * time.Second, TeamsOnMetrics: true, Now: now,
+		ScrapeTimeout: time.Hour, TimeoutOffset: faultOffset, TeamsOnMetrics: true, Now: func() time.Time { return noon },
 	})
-	return b, err
+	return err
 }
 
 // config is the teams', of whom those that are hit may have a way of their own.
@@ -213,11 +247,34 @@ func (c cell) run(undisturbed samples) *verdict {
 		return &verdict{[]string{fmt.Sprintf("no bench: %v", err)}}
 	}
 	defer b.close()
-	return c.runOn(b, undisturbed)
+	return c.runOn(b, undisturbed, quickTimeout)
+}
+
+// runInMemory runs a cell in a synctest bubble, where it may pause and come to
+// its deadline. It holds when that is.
+func (c cell) runInMemory(t *testing.T, undisturbed samples) (v *verdict) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b, err := newBenchInMemory()
+		require.NoError(t, err)
+		defer b.close()
+		timeout := quickTimeout
+		if c.fault.cause != "" {
+			timeout = slowTimeout
+		}
+		begin, deadline := time.Now(), time.Duration(timeout)*time.Second-faultOffset
+		v = c.runOn(b, undisturbed, timeout)
+		if took := time.Since(begin); c.fault.cause == tooLate {
+			assert.Equal(v, deadline, took)
+		} else {
+			assert.LessOrEqual(v, took, deadline)
+		}
+	})
+	return v
 }
 
 // runOn runs a cell on an exporter that may have been scraped before.
-func (c cell) runOn(b *bench, undisturbed samples) *verdict {
+func (c cell) runOn(b *bench, undisturbed samples, timeout int) *verdict {
 	v := new(verdict)
 	before := map[string]int{}
 	for _, team := range c.hit {
@@ -229,13 +286,7 @@ func (c cell) runOn(b *bench, undisturbed samples) *verdict {
 			v.failed(b.api.SetFault(team, c.endpoint, meets))
 		}
 	}
-	timeout := quickTimeout
-	if c.fault.slow && c.fault.cause != "" {
-		timeout = slowTimeout
-	}
-	begin := time.Now()
 	got, body := b.scrape(v, timeout)
-	assert.Less(v, time.Since(begin), time.Duration(timeout)*time.Second, "after its deadline")
 	logged := b.logs.take()
 	for _, difference := range c.want(undisturbed, b.scrapes > 1).differences(got) {
 		v.Errorf("%s", difference)
@@ -365,7 +416,7 @@ func allocated() uint64 {
 }
 
 // cells returns the cells of the faults, by how they are run.
-func cells(faults []fault) (one, apart, slow []cell) {
+func cells(faults []fault) (one, apart, aside, slow []cell) {
 	for i := range faults {
 		for _, e := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
 			if faults[i].only != "" && faults[i].only != e {
@@ -378,6 +429,8 @@ func cells(faults []fault) (one, apart, slow []cell) {
 			for _, hit := range hits {
 				c := cell{&faults[i], e, hit}
 				switch {
+				case c.fault.slow && c.fault.sockets:
+					aside = append(aside, c)
 				case c.fault.slow:
 					slow = append(slow, c)
 				case c.fault.group == "network", c.fault.way != nil:
@@ -388,7 +441,7 @@ func cells(faults []fault) (one, apart, slow []cell) {
 			}
 		}
 	}
-	return one, apart, slow
+	return one, apart, aside, slow
 }
 
 // runApart runs cells one after the other, each on an exporter of its own.
@@ -420,10 +473,10 @@ func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 	b.scrape(new(verdict), quickTimeout)
 	for _, c := range all {
 		before := allocated()
-		v := c.runOn(b, undisturbed)
+		v := c.runOn(b, undisturbed, quickTimeout)
 		v.failed(b.api.SetFault("", "", chattonictest.Fault{}))
 		most = max(most, c.checkMemory(v, before))
-		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 10*time.Second; {
+		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 45*time.Second; {
 			time.Sleep(time.Millisecond)
 		}
 		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines after: %s", c)
@@ -442,22 +495,25 @@ func (c cell) checkMemory(v *verdict, before uint64) uint64 {
 	return used
 }
 
-// runSlow runs cells side by side, and measures them together.
-func runSlow(t *testing.T, all []cell, undisturbed samples) []*verdict {
+// runSlow runs cells each in a synctest bubble, one after the other, and at the
+// same time those side by side that need sockets. It measures all together.
+func runSlow(t *testing.T, aside, bubbles []cell, undisturbed samples) []*verdict {
 	t.Helper()
-	verdicts := make([]*verdict, len(all))
+	verdicts, inBubbles := make([]*verdict, len(aside)), make([]*verdict, len(bubbles))
 	others, before := goleak.IgnoreCurrent(), allocated()
 	var running sync.WaitGroup
-	for i, c := range all {
-		time.Sleep(stagger)
+	for i, c := range aside {
 		running.Go(func() { verdicts[i] = c.run(undisturbed) })
 	}
+	for i, c := range bubbles {
+		inBubbles[i] = c.runInMemory(t, undisturbed)
+	}
 	running.Wait()
-	each := (allocated() - before) / uint64(len(all))
+	each := (allocated() - before) / uint64(len(aside)+len(bubbles))
 	assert.LessOrEqual(t, each, uint64(maxCell), "bytes allocated for each slow cell")
 	require.NoError(t, goleak.Find(others))
 	t.Logf("a slow cell allocates %d KiB on average", each>>10)
-	return verdicts
+	return slices.Concat(verdicts, inBubbles)
 }
 
 // TestFaults holds what the exporter does about every fault of the API and of
@@ -474,9 +530,9 @@ func TestFaults(t *testing.T) {
 		require.Equal(t, "1", undisturbed[fmt.Sprintf(`chattonic_up{team=%q}`, team)])
 	}
 
-	one, apart, slow := cells(slices.Concat(statusFaults(), networkFaults(), bodyFaults(), fieldFaults(undisturbed), redirectFaults()))
-	all := slices.Concat(one, apart, slow)
-	verdicts := slices.Concat(runOnOne(t, one, undisturbed), runApart(t, apart, undisturbed), runSlow(t, slow, undisturbed))
+	one, apart, aside, slow := cells(slices.Concat(statusFaults(), networkFaults(), bodyFaults(), fieldFaults(undisturbed), redirectFaults()))
+	all := slices.Concat(one, apart, aside, slow)
+	verdicts := slices.Concat(runOnOne(t, one, undisturbed), runApart(t, apart, undisturbed), runSlow(t, aside, slow, undisturbed))
 	type count struct{ cells, failed int }
 	counts, groups := map[string]*count{}, []string(nil)
 	failed := 0
@@ -515,30 +571,34 @@ func TestFaultsMakeOneExport(t *testing.T) {
 	for i := range faults {
 		simulated = append(simulated, chattonictest.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: simulated})
-	require.NoError(t, err)
-	server := httptest.NewServer(api)
-	defer server.Close()
-	defer api.Close()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
 	window := chattonic.Window{Start: noon.Add(-time.Hour), End: noon}
 
-	var running sync.WaitGroup
-	for i, f := range faults {
-		require.NoError(t, api.SetFault(simulated[i].Codename, chattonic.EndpointNPS, f.meets(chattonic.EndpointOperators)))
-		client, err := chattonic.New(server.URL, simulated[i].Codename, chattonic.WithToken(faultToken), chattonic.WithHTTPClient(&http.Client{Transport: transport}), chattonic.WithMaxBody(maxAnswer))
+	synctest.Test(t, func(t *testing.T) {
+		api, err := chattonictest.New(chattonictest.Options{Teams: simulated})
 		require.NoError(t, err)
-		running.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond) // a first retry comes within 300
-			defer cancel()
-			err := client.ExportNPS(ctx, window, chattonic.UserTypeAll)
-			assert.Equal(t, 1, api.Calls(simulated[i].Codename, chattonic.EndpointNPS), "%s, %s", f.group, f.name)
-			if err != nil {
-				assert.NotContains(t, err.Error(), faultToken)
-				assert.Contains(t, err.Error(), "asking the nps_export endpoint: ")
-			}
-		})
-	}
-	running.Wait()
+		listener := newPipes()
+		closeServer := listener.serve(api)
+		transport := &http.Transport{DialContext: listener.dial}
+
+		var running sync.WaitGroup
+		for i, f := range faults {
+			require.NoError(t, api.SetFault(simulated[i].Codename, chattonic.EndpointNPS, f.meets(chattonic.EndpointOperators)))
+			client, err := chattonic.New("http://chat-tonic.example", simulated[i].Codename, chattonic.WithToken(faultToken), chattonic.WithHTTPClient(&http.Client{Transport: transport}), chattonic.WithMaxBody(maxAnswer))
+			require.NoError(t, err)
+			running.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // which leaves time for all retries
+				defer cancel()
+				err := client.ExportNPS(ctx, window, chattonic.UserTypeAll)
+				assert.Equal(t, 1, api.Calls(simulated[i].Codename, chattonic.EndpointNPS), "%s, %s", f.group, f.name)
+				if err != nil {
+					assert.NotContains(t, err.Error(), faultToken)
+					assert.Contains(t, err.Error(), "asking the nps_export endpoint: ")
+				}
+			})
+		}
+		running.Wait()
+		transport.CloseIdleConnections()
+		api.Close()
+		closeServer()
+	})
 }

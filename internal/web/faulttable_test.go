@@ -25,6 +25,9 @@ import (
 // secondOperator is the one with a status of the documented two.
 const secondOperator = "5f286ede4dbdcf209af"
 
+// tooLate is the cause of all that ends with the scrape's deadline.
+const tooLate = "no answer before the scrape's deadline"
+
 // always meets the same at each endpoint.
 func always(f chattonictest.Fault) func(chattonic.Endpoint) chattonictest.Fault {
 	return func(chattonic.Endpoint) chattonictest.Fault { return f }
@@ -143,8 +146,10 @@ func reset(before string) http.HandlerFunc {
 			return // the client has gone away
 		}
 		_, _ = io.WriteString(conn, before)
-		time.Sleep(20 * time.Millisecond)    // a reset overtakes what was not yet read
-		_ = conn.(*net.TCPConn).SetLinger(0) // makes Close a reset, unless it is closed already
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			time.Sleep(20 * time.Millisecond) // a reset overtakes what was not yet read
+			_ = tcp.SetLinger(0)              // makes Close a reset, unless it is closed already
+		}
 		_ = conn.Close()
 	}
 }
@@ -191,14 +196,13 @@ func networkFaults() []fault {
 	const (
 		group  = "network"
 		header = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-		late   = "no answer before the scrape's deadline"
 	)
 	settings := func(base, tls string) string {
 		return "    base_url: " + base + "\n    http_client: {tls_config: {" + tls + "}}\n"
 	}
 	broken := "(connection reset by peer|the connection broke)"
 	return []fault{
-		{group: group, name: "refused", cause: "connection refused", slow: true, way: func(_, _ *httptest.Server) string {
+		{group: group, name: "refused", cause: "connection refused", slow: true, sockets: true, way: func(_, _ *httptest.Server) string {
 			return settings("http://127.0.0.1:1", "")
 		}},
 		{group: group, name: "name not resolved", cause: "the address of host .* was not found", way: func(_, _ *httptest.Server) string {
@@ -216,13 +220,13 @@ func networkFaults() []fault {
 		{group: group, name: "all is well over TLS", way: func(_, secure *httptest.Server) string {
 			return settings(secure.URL, "ca: "+certificate(secure))
 		}},
-		{group: group, name: "reset before the answer", cause: broken, slow: true, meets: by(reset(""))},
-		{group: group, name: "reset in the body", cause: broken, slow: true, meets: by(reset(header + "Content-Length: 1000\r\n\r\n{"))},
+		{group: group, name: "reset before the answer", cause: broken, slow: true, sockets: true, meets: by(reset(""))},
+		{group: group, name: "reset in the body", cause: broken, slow: true, sockets: true, meets: by(reset(header + "Content-Length: 1000\r\n\r\n{"))},
 		{group: group, name: "closed in the body", cause: broken, slow: true, meets: always(chattonictest.Fault{Cut: chattonictest.CutInBody})},
 		{group: group, name: "closed once", slow: true, meets: always(chattonictest.Fault{Cut: chattonictest.CutBeforeHeader, Times: 1})},
-		{group: group, name: "no header", cause: late, slow: true, meets: always(chattonictest.Fault{Delay: time.Hour})},
-		{group: group, name: "slow header", cause: late, slow: true, meets: by(trickle(header+"X-Slow: "+strings.Repeat("x", 1000), 50*time.Millisecond))},
-		{group: group, name: "slow body", cause: late, slow: true, meets: func(e chattonic.Endpoint) chattonictest.Fault {
+		{group: group, name: "no header", cause: tooLate, slow: true, meets: always(chattonictest.Fault{Delay: time.Hour})},
+		{group: group, name: "slow header", cause: tooLate, slow: true, meets: by(trickle(header+"X-Slow: "+strings.Repeat("x", 1000), 50*time.Millisecond))},
+		{group: group, name: "slow body", cause: tooLate, slow: true, meets: func(e chattonic.Endpoint) chattonictest.Fault {
 			return chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				for _, c := range fixtureOf(e) {
 					_, _ = w.Write([]byte{c})

@@ -31,12 +31,12 @@ func (a *countingAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.D
 	panic("it is not asked for")
 }
 
-// fixedFleet is teams that stay.
-type fixedFleet []*collector.Team
+// fixedTeams is teams that stay.
+type fixedTeams []*collector.Team
 
-func (f fixedFleet) Teams() (teams []*collector.Team, release func()) { return f, func() {} }
+func (f fixedTeams) Teams() (teams []*collector.Team, release func()) { return f, func() {} }
 
-func (f fixedFleet) Team(codename string) (teams []*collector.Team, release func()) {
+func (f fixedTeams) Team(codename string) (teams []*collector.Team, release func()) {
 	i := slices.IndexFunc(f, func(t *collector.Team) bool { return t.Codename == codename })
 	if i < 0 {
 		return nil, func() {}
@@ -44,7 +44,7 @@ func (f fixedFleet) Team(codename string) (teams []*collector.Team, release func
 	return f[i : i+1], func() {}
 }
 
-func (f fixedFleet) Codenames() (all []string) {
+func (f fixedTeams) Codenames() (all []string) {
 	for _, t := range f {
 		all = append(all, t.Codename)
 	}
@@ -63,7 +63,7 @@ func FuzzProbe(f *testing.F) {
 	api := new(countingAPI)
 	day, err := chattonic.ParseWindow("24h")
 	require.NoError(f, err)
-	var teams fixedFleet
+	var teams fixedTeams
 	for _, codename := range codenames {
 		teams = append(teams, collector.NewTeam(collector.Settings{
 			Codename: codename, API: api, Collectors: []chattonic.Endpoint{"operators"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second,

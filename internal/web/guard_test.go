@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
@@ -133,42 +134,42 @@ func TestProbesOfWhatIsNoTeamLeaveNothingBehind(t *testing.T) {
 }
 
 func TestScrapesAtATimeAreLimited(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.MaxScrapes = 2 })
-	answers := make(chan struct{})
-	release := sync.OnceFunc(func() { close(answers) })
-	defer time.AfterFunc(3*time.Second, release).Stop() // where nobody is refused
-	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			<-answers
-			_, _ = w.Write(chattonictest.OperatorsFixture())
-		}),
-	}))
-	var scrapes sync.WaitGroup
-	for _, codename := range []string{"acme", "globex"} {
-		scrapes.Go(func() {
-			assert.Contains(t, f.get(t, "/probe?target="+codename), fmt.Sprintf("chattonic_up{team=%q} 1", codename))
+	synctest.Test(t, func(t *testing.T) {
+		m := startInMemory(t, allTeams, func(_ *chattonictest.Team, o *Options) {
+			o.MaxScrapes, o.Reload = 2, func() error { return nil }
 		})
-		require.Eventually(t, func() bool { return f.api.Calls(codename, chattonic.EndpointOperators) == 1 }, 5*time.Second, time.Millisecond)
-	}
-	for _, path := range []string{"/metrics", "/probe?target=initech", "/probe?target=acme"} {
+		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 5 * time.Second}))
 		begin := time.Now()
-		resp, body := f.ask(t, http.MethodGet, path)
-		assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, path)
-		assert.Equal(t, "1", resp.Header.Get("Retry-After"))
-		assert.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
-		assert.Equal(t, "2 scrapes are being answered, which is the limit: come back later, or raise --web.max-scrapes\n", body)
-		assert.Less(t, time.Since(begin), time.Second, "at once")
-	}
-	for _, path := range []string{"/", "/sd", "/-/healthy", "/-/ready"} {
-		f.get(t, path)
-	}
-	resp, _ := f.ask(t, http.MethodPost, "/-/reload")
-	assert.Equal(t, http.StatusOK, resp.StatusCode)
-	assert.Zero(t, f.api.Calls("initech", chattonic.EndpointOperators), "who is refused causes no call")
-	release()
-	scrapes.Wait()
-	assert.Contains(t, f.get(t, "/metrics"), `promhttp_metric_handler_requests_total{code="503"} 3`)
-	assert.Contains(t, f.get(t, "/probe?target=initech"), `chattonic_up{team="initech"} 1`, "the refused have left their places free")
+		var scrapes sync.WaitGroup
+		for _, codename := range []string{"acme", "globex"} {
+			scrapes.Go(func() {
+				assert.Contains(t, m.get(t, "/probe?target="+codename), fmt.Sprintf("chattonic_up{team=%q} 1", codename))
+			})
+		}
+		synctest.Wait()
+		for _, codename := range []string{"acme", "globex"} {
+			require.Equal(t, 1, m.api.Calls(codename, chattonic.EndpointOperators))
+		}
+		for _, path := range []string{"/metrics", "/probe?target=initech", "/probe?target=acme"} {
+			w := m.ask(t.Context(), path)
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+			assert.Equal(t, "1", w.Header().Get("Retry-After"))
+			assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
+			assert.Equal(t, "2 scrapes are being answered, which is the limit: come back later, or raise --web.max-scrapes\n", w.Body.String())
+		}
+		for _, path := range []string{"/", "/sd", "/-/healthy", "/-/ready"} {
+			m.get(t, path)
+		}
+		reloaded := httptest.NewRecorder()
+		m.handler.ServeHTTP(reloaded, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/-/reload", http.NoBody))
+		assert.Equal(t, http.StatusOK, reloaded.Code)
+		assert.Zero(t, m.api.Calls("initech", chattonic.EndpointOperators), "who is refused causes no call")
+		assert.Zero(t, time.Since(begin), "at once")
+		scrapes.Wait()
+		assert.Equal(t, 5*time.Second, time.Since(begin))
+		assert.Contains(t, m.get(t, "/metrics"), `promhttp_metric_handler_requests_total{code="503"} 3`)
+		assert.Contains(t, m.get(t, "/probe?target=initech"), `chattonic_up{team="initech"} 1`, "the refused have left their places free")
+	})
 }
 
 func TestReloadCanBeSwitchedOff(t *testing.T) {

@@ -28,8 +28,8 @@ import (
 // timeoutHeader is how Prometheus says how long it waits for a scrape.
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
-// Teams holds the active teams.
-type Teams interface {
+// TeamSet holds the active teams.
+type TeamSet interface {
 	// Teams returns all teams, which are in use until release is called.
 	Teams() (teams []*collector.Team, release func())
 	// Team returns the team of a codename, or none, as Teams does.
@@ -41,7 +41,7 @@ type Teams interface {
 // Options say what a handler serves.
 type Options struct {
 	// Teams holds the active teams.
-	Teams Teams
+	Teams TeamSet
 	// Registry holds the exporter's own metrics.
 	Registry *prometheus.Registry
 	// Logger is where failures go.

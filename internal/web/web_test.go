@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
@@ -63,7 +64,7 @@ func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Op
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
 	o := Options{
-		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: 10 * time.Second,
+		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: time.Minute,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: now, Reload: func() error { return f.reloads },
 	}
 	each := chattonictest.Team{Token: "secret", Operators: 4}
@@ -82,7 +83,7 @@ func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Op
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.teams = teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, History: true})
+	f.teams = teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, History: true})
 	o.Teams, o.Status = f.teams, f.teams.Status
 	f.apply(t, configured)
 	handler, err := New(o)
@@ -273,14 +274,10 @@ func TestProtobufCarriesNativeHistograms(t *testing.T) {
 	f := start(t, allTeams, nil)
 	resp, body := f.ask(t, http.MethodGet, "/metrics", "Accept", string(expfmt.NewFormat(expfmt.TypeProtoDelim)))
 	require.Contains(t, resp.Header.Get("Content-Type"), "application/vnd.google.protobuf")
+	all, err := decoded(strings.NewReader(body), resp.Header)
+	require.NoError(t, err)
 	families := make(map[string]*dto.MetricFamily)
-	for decoder := expfmt.NewDecoder(strings.NewReader(body), expfmt.ResponseFormat(resp.Header)); ; {
-		family := new(dto.MetricFamily)
-		err := decoder.Decode(family)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
+	for _, family := range all {
 		families[family.GetName()] = family
 	}
 	assert.Len(t, families["chattonic_up"].GetMetric(), 3)
@@ -293,32 +290,35 @@ func TestProtobufCarriesNativeHistograms(t *testing.T) {
 }
 
 func TestTwoServersAtTheSameMomentCauseOneCall(t *testing.T) {
-	f := start(t, "  - {codename: acme, windows: [1h, 24h]}", nil)
-	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 300 * time.Millisecond}))
-	require.NoError(t, f.api.SetFault("", chattonic.EndpointDashboard, chattonictest.Fault{Delay: 300 * time.Millisecond}))
-	var servers sync.WaitGroup
-	for range 2 {
-		for _, path := range []string{"/metrics", "/probe?target=acme"} {
-			servers.Go(func() { assert.Contains(t, f.get(t, path), `chattonic_up{team="acme"} 1`) })
+	synctest.Test(t, func(t *testing.T) {
+		m := startInMemory(t, "  - {codename: acme, windows: [1h, 24h]}", nil)
+		require.NoError(t, m.api.SetFault("", "", chattonictest.Fault{Delay: 300 * time.Millisecond}))
+		var servers sync.WaitGroup
+		for range 2 {
+			for _, path := range []string{"/metrics", "/probe?target=acme"} {
+				servers.Go(func() { assert.Contains(t, m.get(t, path), `chattonic_up{team="acme"} 1`) })
+			}
 		}
-	}
-	servers.Wait()
-	assert.Equal(t, 2, f.api.Calls("acme", chattonic.EndpointOperators), "one for each window")
-	assert.Equal(t, 2, f.api.Calls("acme", chattonic.EndpointDashboard))
+		servers.Wait()
+		assert.Equal(t, 2, m.api.Calls("acme", chattonic.EndpointOperators), "one for each window")
+		assert.Equal(t, 2, m.api.Calls("acme", chattonic.EndpointDashboard))
+	})
 }
 
 func TestTeamThatFailsLeavesTheOthers(t *testing.T) {
-	for name, fault := range map[string]chattonictest.Fault{
-		"answers 500": {Status: http.StatusInternalServerError},
-		"hangs":       {Delay: time.Hour},
+	for name, test := range map[string]struct {
+		fault chattonictest.Fault
+		took  time.Duration
+	}{
+		"answers 500": {chattonictest.Fault{Status: http.StatusInternalServerError}, 0},
+		"hangs":       {chattonictest.Fault{Delay: time.Hour}, 2500 * time.Millisecond},
 	} {
-		t.Run(name, func(t *testing.T) {
-			// The offset is large because a busy machine is slow.
-			f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.TimeoutOffset = 2 * time.Second })
-			require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, fault))
+		synctest.Test(t, func(t *testing.T) {
+			m := startInMemory(t, allTeams, nil)
+			require.NoError(t, m.api.SetFault("globex", chattonic.EndpointOperators, test.fault))
 			begin := time.Now()
-			body := f.get(t, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "3")
-			assert.Less(t, time.Since(begin), 3*time.Second, "the deadline")
+			body := m.get(t, "/metrics", timeoutHeader, "3")
+			assert.Equal(t, test.took, time.Since(begin), name)
 			for _, want := range []string{
 				`chattonic_up{team="acme"} 1`, `chattonic_up{team="globex"} 0`, `chattonic_up{team="initech"} 1`,
 				`chattonic_scrape_collector_success{collector="operators",team="globex",window="24h"} 0`,
@@ -327,26 +327,42 @@ func TestTeamThatFailsLeavesTheOthers(t *testing.T) {
 				`chattonic_queries_pending{team="acme"}`, `chattonic_queries_pending{team="initech"}`,
 				`chattonic_dashboard_new_users{team="initech",window="24h"}`,
 			} {
-				assert.Contains(t, body, want)
+				assert.Contains(t, body, want, name)
 			}
-			assert.NotContains(t, body, `chattonic_queries_pending{team="globex"}`)
-			assert.NotContains(t, body, `chattonic_operator_info{team="globex"`)
-			assert.Equal(t, 1, strings.Count(f.logs.String(), "level=error"), f.logs.String())
-			assert.Contains(t, f.logs.String(), "team=globex collector=operators window=24h")
-			assert.NotContains(t, f.logs.String()+body, "secret")
+			assert.NotContains(t, body, `chattonic_queries_pending{team="globex"}`, name)
+			assert.NotContains(t, body, `chattonic_operator_info{team="globex"`, name)
+			assert.Equal(t, 1, strings.Count(m.logs.String(), "level=error"), m.logs.String())
+			assert.Contains(t, m.logs.String(), "team=globex collector=operators window=24h", name)
+			assert.NotContains(t, m.logs.String()+body, "secret", name)
 		})
 	}
 }
 
 func TestLateAnswerServesTheNextScrape(t *testing.T) {
-	f := start(t, "  - {codename: acme, collectors: [operators]}", nil)
-	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 700 * time.Millisecond, Times: 1}))
-	assert.Contains(t, f.get(t, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "0.7"), `chattonic_up{team="acme"} 0`)
-	time.Sleep(800 * time.Millisecond)
-	assert.Contains(t, f.get(t, "/metrics"), `chattonic_up{team="acme"} 1`)
-	assert.Equal(t, 1, f.api.Calls("acme", chattonic.EndpointOperators))
-	f.get(t, "/metrics")
-	assert.Equal(t, 2, f.api.Calls("acme", chattonic.EndpointOperators))
+	synctest.Test(t, func(t *testing.T) {
+		m := startInMemory(t, "  - {codename: acme, collectors: [operators]}", nil)
+		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 700 * time.Millisecond, Times: 1}))
+		assert.Contains(t, m.get(t, "/metrics", timeoutHeader, "0.7"), `chattonic_up{team="acme"} 0`)
+		time.Sleep(time.Second)
+		assert.Contains(t, m.get(t, "/metrics"), `chattonic_up{team="acme"} 1`)
+		assert.Equal(t, 1, m.api.Calls("acme", chattonic.EndpointOperators))
+		m.get(t, "/metrics")
+		assert.Equal(t, 2, m.api.Calls("acme", chattonic.EndpointOperators))
+	})
+}
+
+// decoded reads an answer in protobuf.
+func decoded(body io.Reader, header http.Header) (families []*dto.MetricFamily, err error) {
+	for decoder := expfmt.NewDecoder(body, expfmt.ResponseFormat(header)); ; {
+		family := new(dto.MetricFamily)
+		switch err := decoder.Decode(family); {
+		case errors.Is(err, io.EOF):
+			return families, nil
+		case err != nil:
+			return nil, err
+		}
+		families = append(families, family)
+	}
 }
 
 func TestProbe(t *testing.T) {
