@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/fleet"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/web"
 )
 
@@ -30,11 +30,11 @@ func (c *clock) add(jump time.Duration) { c.set(c.Now().Add(jump)) }
 func (c *clock) Now() time.Time         { return *c.now.Load() }
 
 // runClocked serves the team acme of a simulated API by a clock of its own.
-func runClocked(t *testing.T, team string) (c *clock, api *chattonictest.Server, url string) {
+func runClocked(t *testing.T, team string) (c *clock, api *simulator.Server, url string) {
 	t.Helper()
 	c = new(clock)
 	c.set(time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC))
-	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{{Codename: "acme", Token: "secret", Documented: true}}, Now: c.Now})
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{{Codename: "acme", Token: "secret", Documented: true}}, Now: c.Now})
 	require.NoError(t, err)
 	upstream := httptest.NewServer(api)
 	configured, err := config.Parse("test", []byte("teams:\n  - {codename: acme, base_url: "+upstream.URL+", http_client: {authorization: {credentials: secret}}, "+team+"}\n"))
@@ -126,9 +126,9 @@ func TestLateAnswerWhenTheClockJumps(t *testing.T) {
 			began := c.Now()
 			release := make(chan struct{})
 			served := make(chan struct{}, 2)
-			require.NoError(t, api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Times: 2, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			require.NoError(t, api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Times: 2, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				<-release
-				_, _ = w.Write(chattonictest.OperatorsFixture())
+				_, _ = w.Write(simulator.OperatorsFixture())
 				served <- struct{}{}
 			})}))
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // TestScrapeEndsWhenItShould scrapes an API that hangs. What Prometheus says
@@ -53,7 +53,7 @@ func TestScrapeEndsWhenItShould(t *testing.T) {
 	for name, test := range tests {
 		f := newFixture(t)
 		f.RequestTimeout, f.TimeoutOffset = call, test.offset
-		require.NoError(t, f.api.SetFault("globex", "", chattonictest.Fault{Delay: time.Hour}))
+		require.NoError(t, f.api.SetFault("globex", "", simulator.Fault{Delay: time.Hour}))
 		url, _ := f.run(t)
 		req := request(t, http.MethodGet, url+"/metrics")
 		req.Header["X-Prometheus-Scrape-Timeout-Seconds"] = test.header

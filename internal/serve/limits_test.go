@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // limited serves as Run does, on a server that adjust makes less patient, and
@@ -141,7 +141,7 @@ func TestClientThatDoesNotReadHoldsNoScrapeForever(t *testing.T) {
 	}
 	large := `{"status": true, "operators": [` + strings.Join(operators, ",") + `]}`
 	f.MaxBody = int64(len(large))
-	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{
+	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large) }),
 	}))
 	address := f.limited(t, func(s *http.Server) { s.WriteTimeout = 3 * time.Second })
@@ -162,7 +162,7 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Profiling = true
-	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Delay: time.Second}))
+	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Delay: time.Second}))
 	address := f.limited(t, func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
 	begin := time.Now()
 	conn := dial(t, address, "GET /debug/pprof/trace?seconds=1 HTTP/1.1\r\nHost: x\r\n\r\n")

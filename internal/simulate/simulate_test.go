@@ -22,8 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -208,8 +208,8 @@ func TestScenario(t *testing.T) {
 func TestDocumented(t *testing.T) {
 	r := run(t, "--documented")
 	for path, want := range map[string][]byte{
-		"operator?startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z":                                                           chattonictest.OperatorsFixture(),
-		"bigquery?queryName=dashboard&dateFormatGroup=%25Y-%25m-%25d%20%25H&startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z": chattonictest.DashboardFixture(),
+		"operator?startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z":                                                           simulator.OperatorsFixture(),
+		"bigquery?queryName=dashboard&dateFormatGroup=%25Y-%25m-%25d%20%25H&startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z": simulator.DashboardFixture(),
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.address+"/api/v1/acme/stats/"+path, http.NoBody)
 		require.NoError(t, err)
@@ -315,9 +315,9 @@ func TestNobodyToTell(t *testing.T) {
 
 // TestEnd ends the server while a request hangs on purpose.
 func TestEnd(t *testing.T) {
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	require.NoError(t, err)
-	require.NoError(t, simulated.SetFault("", "", chattonictest.Fault{Delay: time.Hour}))
+	require.NoError(t, simulated.SetFault("", "", simulator.Fault{Delay: time.Hour}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s, err := start(ctx, "127.0.0.1:0", simulated)
@@ -360,7 +360,7 @@ func TestEndOfSilentConnection(t *testing.T) {
 // TestServerFails has the server end by itself, as when no more connections can
 // be accepted.
 func TestServerFails(t *testing.T) {
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	require.NoError(t, err)
 	s, err := start(t.Context(), "127.0.0.1:0", simulated)
 	require.NoError(t, err)

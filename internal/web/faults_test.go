@@ -23,11 +23,11 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/fleet"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 )
 
 const (
@@ -50,7 +50,7 @@ const (
 type fault struct {
 	group, name string
 	// meets is what the requests to the endpoint meet.
-	meets func(chattonic.Endpoint) chattonictest.Fault
+	meets func(chattonic.Endpoint) simulator.Fault
 	// way is the settings of a team whose way to the API is broken, given the
 	// API with and without TLS. Without meets its two endpoints would fail
 	// alike, so that it is asked for one.
@@ -111,7 +111,7 @@ var faultTeams = []string{"acme", "globex", "initech"}
 
 // bench is an exporter and its API for one scrape.
 type bench struct {
-	api     *chattonictest.Server
+	api     *simulator.Server
 	handler http.Handler
 	logs    faultLog
 	scrapes int
@@ -134,13 +134,13 @@ func (l *faultLog) take() string {
 // newBench starts what a cell, or without one an undisturbed scrape, needs.
 func newBench(c *cell) (*bench, error) {
 	b := new(bench)
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for _, codename := range faultTeams {
-		teams = append(teams, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
+		teams = append(teams, simulator.Team{Codename: codename, Token: faultToken, Documented: true})
 	}
 	now := func() time.Time { return noon }
 	var err error
-	if b.api, err = chattonictest.New(chattonictest.Options{Teams: teams, Now: now}); err != nil {
+	if b.api, err = simulator.New(simulator.Options{Teams: teams, Now: now}); err != nil {
 		return nil, err
 	}
 	plain, secure := httptest.NewUnstartedServer(b.api), httptest.NewUnstartedServer(b.api)
@@ -421,7 +421,7 @@ func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 	for _, c := range all {
 		before := allocated()
 		v := c.runOn(b, undisturbed)
-		v.failed(b.api.SetFault("", "", chattonictest.Fault{}))
+		v.failed(b.api.SetFault("", "", simulator.Fault{}))
 		most = max(most, c.checkMemory(v, before))
 		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 10*time.Second; {
 			time.Sleep(time.Millisecond)
@@ -511,11 +511,11 @@ func TestFaultsMakeOneExport(t *testing.T) {
 		// wants it.
 		return f.meets == nil || f.way != nil || f.only == chattonic.EndpointDashboard || f.group == "redirect" && f.cause == ""
 	})
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for i := range faults {
-		teams = append(teams, chattonictest.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
+		teams = append(teams, simulator.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	api, err := simulator.New(simulator.Options{Teams: teams})
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
 	defer server.Close()

@@ -1,4 +1,4 @@
-// Package chattonictest simulates the stats API of Chat-Tonic: an [http.Handler]
+// Package simulator simulates the stats API of Chat-Tonic: an [http.Handler]
 // for tests and demonstrations. All of its data is made up.
 //
 // Each team has one log of events that follows from its seed, codename, size
@@ -22,4 +22,4 @@
 // durations are seconds with up to three decimals, scores are shares from 0 to
 // 100 (nps from -100 to 100), a team that is not known is a 404, and refusals
 // carry {"status":false,"message":…}.
-package chattonictest
+package simulator

@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"net/http"
@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // controlled is a simulation of two teams and what calls its control page.
-func controlled(t *testing.T) (*chattonictest.Server, *clock, func(method, target string, form url.Values, accept string) *httptest.ResponseRecorder) {
+func controlled(t *testing.T) (*simulator.Server, *clock, func(method, target string, form url.Values, accept string) *httptest.ResponseRecorder) {
 	t.Helper()
 	c := &clock{now: noon}
-	server, err := chattonictest.New(chattonictest.Options{Now: c.Now, Teams: []chattonictest.Team{
+	server, err := simulator.New(simulator.Options{Now: c.Now, Teams: []simulator.Team{
 		{Codename: "acme", Token: token, Operators: 10}, {Codename: "<b>paper</b>", Token: token, Documented: true},
 	}})
 	require.NoError(t, err)
@@ -47,9 +47,9 @@ func TestControlPage(t *testing.T) {
 	assert.NotContains(t, page, `value="html"`, "a fault without a button")
 	assert.NotContains(t, page, token)
 
-	require.NoError(t, server.SetScenario("", chattonictest.ScenarioBacklog))
-	require.NoError(t, server.SetFault("", chattonic.EndpointNPS, chattonictest.Fault{Status: 418}))
-	fault, err := chattonictest.NamedFault("429")
+	require.NoError(t, server.SetScenario("", simulator.ScenarioBacklog))
+	require.NoError(t, server.SetFault("", chattonic.EndpointNPS, simulator.Fault{Status: 418}))
+	fault, err := simulator.NamedFault("429")
 	require.NoError(t, err)
 	require.NoError(t, server.SetFault("acme", chattonic.EndpointOperators, fault))
 	clock.advance(time.Hour)

@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,14 +45,14 @@ var noon = time.Date(2026, 5, 13, 15, 0, 0, 0, time.UTC)
 
 // world is a simulation with a clock and a client of its only team.
 type world struct {
-	*chattonictest.Server
+	*simulator.Server
 	*clock
 	url    string
 	client *chattonic.Client
 	t      testing.TB
 }
 
-func newWorld(t testing.TB, zone string, now time.Time, team chattonictest.Team) *world {
+func newWorld(t testing.TB, zone string, now time.Time, team simulator.Team) *world {
 	t.Helper()
 	location, err := time.LoadLocation(zone)
 	require.NoError(t, err)
@@ -61,14 +61,14 @@ func newWorld(t testing.TB, zone string, now time.Time, team chattonictest.Team)
 		team.Codename = "acme"
 	}
 	team.Token = token
-	w.Server, err = chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{team}, Now: w.Now, Location: location})
+	w.Server, err = simulator.New(simulator.Options{Teams: []simulator.Team{team}, Now: w.Now, Location: location})
 	require.NoError(t, err)
 	w.url, w.client = serve(t, w.Server, team.Codename)
 	return w
 }
 
 // serve starts an HTTP server until the end of the test.
-func serve(t testing.TB, handler *chattonictest.Server, codename string, options ...chattonic.Option) (url string, _ *chattonic.Client) {
+func serve(t testing.TB, handler *simulator.Server, codename string, options ...chattonic.Option) (url string, _ *chattonic.Client) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

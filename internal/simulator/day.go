@@ -1,4 +1,4 @@
-package chattonictest
+package simulator
 
 import (
 	"cmp"

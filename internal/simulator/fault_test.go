@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // ask asks the operators endpoint, and waits no longer than given.
@@ -32,13 +32,13 @@ func (once) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false
 
 func TestFaultsAsTheClientMeetsThem(t *testing.T) {
 	t.Parallel()
-	named := func(name string) chattonictest.Fault {
-		fault, err := chattonictest.NamedFault(name)
+	named := func(name string) simulator.Fault {
+		fault, err := simulator.NamedFault(name)
 		require.NoError(t, err)
 		return fault
 	}
 	for name, c := range map[string]struct {
-		fault chattonictest.Fault
+		fault simulator.Fault
 		cause chattonic.Cause
 	}{
 		"500":         {named("500"), chattonic.CauseStatus},
@@ -52,12 +52,12 @@ func TestFaultsAsTheClientMeetsThem(t *testing.T) {
 		"endless":     {named("endless"), chattonic.CauseTimeout},
 		"hang":        {named("hang"), chattonic.CauseTimeout},
 		"drip":        {named("drip"), chattonic.CauseTimeout},
-		"redirect":    {chattonictest.Fault{Redirect: "https://elsewhere.example/"}, chattonic.CauseRedirect},
-		"empty body":  {chattonictest.Fault{Body: []byte{}}, chattonic.CauseAnswer},
+		"redirect":    {simulator.Fault{Redirect: "https://elsewhere.example/"}, chattonic.CauseRedirect},
+		"empty body":  {simulator.Fault{Body: []byte{}}, chattonic.CauseAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 6})
+			w := newWorld(t, "UTC", noon, simulator.Team{Operators: 6})
 			require.NoError(t, w.ask(time.Minute))
 			require.NoError(t, w.SetFault("acme", chattonic.EndpointOperators, c.fault))
 			var failure chattonic.Error
@@ -68,7 +68,7 @@ func TestFaultsAsTheClientMeetsThem(t *testing.T) {
 			require.ErrorAs(t, w.ask(patience), &failure)
 			assert.Equal(t, c.cause, failure.Cause, failure)
 			w.row(noon, noon) // which is another endpoint
-			require.NoError(t, w.SetFault("", "", chattonictest.Fault{}))
+			require.NoError(t, w.SetFault("", "", simulator.Fault{}))
 			require.NoError(t, w.ask(time.Minute))
 			assert.Equal(t, 3, w.Calls("acme", chattonic.EndpointOperators))
 		})
@@ -77,42 +77,42 @@ func TestFaultsAsTheClientMeetsThem(t *testing.T) {
 
 func TestFaultsAsTheyAreSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
-	ask := func(f chattonictest.Fault) (*http.Response, string) {
+	w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
+	ask := func(f simulator.Fault) (*http.Response, string) {
 		require.NoError(t, w.SetFault("", "", f))
 		return w.do(http.MethodGet, "/api/v1/acme/stats/operator", asked()["operator"], nil)
 	}
-	resp, body := ask(chattonictest.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "7"})
+	resp, body := ask(simulator.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "7"})
 	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 	assert.Equal(t, "7", resp.Header.Get("Retry-After"))
 	assert.JSONEq(t, `{"status":false,"message":"this is a simulated fault"}`, body)
 
-	resp, _ = ask(chattonictest.Fault{Redirect: "/elsewhere", Status: http.StatusTemporaryRedirect})
+	resp, _ = ask(simulator.Fault{Redirect: "/elsewhere", Status: http.StatusTemporaryRedirect})
 	assert.Equal(t, http.StatusTemporaryRedirect, resp.StatusCode)
 	assert.Equal(t, "/elsewhere", resp.Header.Get("Location"))
-	resp, _ = ask(chattonictest.Fault{Redirect: "/elsewhere"})
+	resp, _ = ask(simulator.Fault{Redirect: "/elsewhere"})
 	assert.Equal(t, http.StatusFound, resp.StatusCode)
 
-	resp, body = ask(chattonictest.Fault{Status: http.StatusBadGateway, Body: []byte("no"), ContentType: "text/plain"})
+	resp, body = ask(simulator.Fault{Status: http.StatusBadGateway, Body: []byte("no"), ContentType: "text/plain"})
 	assert.Equal(t, []any{http.StatusBadGateway, "text/plain", "no"}, []any{resp.StatusCode, resp.Header.Get("Content-Type"), body})
 
-	_, body = ask(chattonictest.Fault{Truncate: true})
-	whole := string(chattonictest.OperatorsFixture())
+	_, body = ask(simulator.Fault{Truncate: true})
+	whole := string(simulator.OperatorsFixture())
 	assert.Equal(t, whole[:len(whole)/2], body)
 
 	start := time.Now()
-	_, body = ask(chattonictest.Fault{Delay: 30 * time.Millisecond, Drip: time.Millisecond})
+	_, body = ask(simulator.Fault{Delay: 30 * time.Millisecond, Drip: time.Millisecond})
 	assert.Equal(t, whole, body)
 	assert.GreaterOrEqual(t, time.Since(start), 30*time.Millisecond+time.Duration(len(whole)/64)*time.Millisecond)
 
-	_, body = ask(chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })})
+	_, body = ask(simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })})
 	assert.Equal(t, "/api/v1/acme/stats/operator", body)
 }
 
 func TestAFaultMayBeLimited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
-	require.NoError(t, w.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Status: 500, Times: 2}))
+	w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
+	require.NoError(t, w.SetFault("", chattonic.EndpointOperators, simulator.Fault{Status: 500, Times: 2}))
 	require.Error(t, w.ask(time.Minute))
 	require.Error(t, w.ask(time.Minute))
 	require.NoError(t, w.ask(time.Minute))
@@ -120,9 +120,9 @@ func TestAFaultMayBeLimited(t *testing.T) {
 
 func TestExportsAndFaults(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
-	for cut, exports := range map[chattonictest.Cut]int{chattonictest.CutBeforeHeader: 0, chattonictest.CutInBody: 1} {
-		require.NoError(t, w.SetFault("", chattonic.EndpointNPS, chattonictest.Fault{Cut: cut}))
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
+	for cut, exports := range map[simulator.Cut]int{simulator.CutBeforeHeader: 0, simulator.CutInBody: 1} {
+		require.NoError(t, w.SetFault("", chattonic.EndpointNPS, simulator.Fault{Cut: cut}))
 		before := len(w.Exports())
 		require.Error(t, w.client.ExportNPS(t.Context(), chattonic.Window{Start: noon, End: noon}, chattonic.UserTypeAll))
 		assert.Len(t, w.Exports(), before+exports)
@@ -131,14 +131,14 @@ func TestExportsAndFaults(t *testing.T) {
 
 func TestCloseEndsWhatWaits(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]chattonictest.Fault{
+	for name, fault := range map[string]simulator.Fault{
 		"hang":    {Delay: time.Hour},
 		"drip":    {Drip: time.Hour},
 		"endless": {Endless: true, Drip: time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
+			w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
 			require.NoError(t, w.SetFault("", "", fault))
 			done := make(chan error, 1)
 			go func() {
@@ -154,7 +154,7 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 				require.Fail(t, "the request still waits")
 			}
 			w.Close()
-			require.NoError(t, w.SetFault("", "", chattonictest.Fault{}))
+			require.NoError(t, w.SetFault("", "", simulator.Fault{}))
 			require.NoError(t, w.ask(time.Minute))
 		})
 	}
@@ -162,7 +162,7 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 
 func TestAClientThatIsGoneIsNotWorkedFor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
 	for endpoint, query := range asked() {
 		if endpoint == "nps/export" {
 			continue
@@ -178,8 +178,8 @@ func TestAClientThatIsGoneIsNotWorkedFor(t *testing.T) {
 
 func TestADelayEndsWithItsClient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
-	require.NoError(t, w.SetFault("", "", chattonictest.Fault{Delay: 5 * time.Second}))
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
+	require.NoError(t, w.SetFault("", "", simulator.Fault{Delay: 5 * time.Second}))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
@@ -198,8 +198,8 @@ func (failingWriter) WriteHeader(int)           {}
 
 func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
-	require.NoError(t, w.SetFault("", "", chattonictest.Fault{Endless: true}))
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
+	require.NoError(t, w.SetFault("", "", simulator.Fault{Endless: true}))
 	req, err := http.NewRequest(http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
 	require.NoError(t, err)
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
@@ -213,7 +213,7 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 
 func TestFaultNamesAreUnique(t *testing.T) {
 	t.Parallel()
-	names := chattonictest.FaultNames()
+	names := simulator.FaultNames()
 	assert.Len(t, strings.Fields(strings.Join(names, " ")), len(names))
 	seen := map[string]bool{}
 	for _, name := range names {

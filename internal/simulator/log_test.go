@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 var zones = []string{"America/Argentina/Buenos_Aires", "America/Santiago", "Europe/Madrid", "UTC"}
@@ -75,9 +75,9 @@ func requireAdditive(t *testing.T, w *world, start, cut, end time.Time) {
 // withBacklog has a backlog come and go, some time before the clock's present.
 func withBacklog(t *testing.T, w *world, random *rand.Rand) {
 	t.Helper()
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	w.advance(time.Duration(random.Int64N(int64(2 * time.Hour))))
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioNormal))
 	w.advance(time.Duration(random.Int64N(int64(time.Hour))))
 }
 
@@ -93,7 +93,7 @@ func TestAnswersAddUp(t *testing.T) {
 			// Near a change of the clocks in one zone or another.
 			day := time.Date(2025, [...]time.Month{5, 4, 10, 9}[i], 1+random.IntN(6), 0, 0, 0, 0, location)
 			w := newWorld(t, zone, day.Add(time.Duration(random.Int64N(int64(24*time.Hour)))),
-				chattonictest.Team{Seed: seed, Operators: 1 + random.IntN(14)})
+				simulator.Team{Seed: seed, Operators: 1 + random.IntN(14)})
 			withBacklog(t, w, random)
 			now := w.Now()
 			for range 8 {
@@ -124,7 +124,7 @@ func TestAnswersAddUp(t *testing.T) {
 func TestBucketsAddUp(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 5, Operators: 9, Buckets: true})
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 5, Operators: 9, Buckets: true})
 	withBacklog(t, w, random)
 	start, end := w.Now().Add(-50*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
 	ask := func(format string) []chattonic.DashboardRow {
@@ -170,7 +170,7 @@ func hoursTouched(start, end time.Time) int {
 
 func TestWithoutBucketsThereIsOneRow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 3})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 3})
 	assert.Equal(t, chattonic.Text("0"), w.row(noon.Add(-48*time.Hour), noon).Date)
 }
 
@@ -211,7 +211,7 @@ func date(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z"
 
 func TestSameLogSameAnswers(t *testing.T) {
 	t.Parallel()
-	team := chattonictest.Team{Seed: 7, Operators: 12}
+	team := simulator.Team{Seed: 7, Operators: 12}
 	one, other := newWorld(t, zones[0], noon, team), newWorld(t, zones[0], noon, team)
 	for back := range 3 { // in another order
 		other.get("operator", noon.Add(-time.Duration(back*7)*time.Hour), noon)
@@ -232,17 +232,17 @@ func TestSameLogSameAnswers(t *testing.T) {
 
 func TestTheClockMayJump(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Operators: 10})
+	w := newWorld(t, zones[0], noon, simulator.Team{Operators: 10})
 	start := noon.Add(-6 * time.Hour)
 	before := w.get("operator", start, noon)
 	w.set(noon.Add(30 * time.Hour))
 	assert.NotEqual(t, before, w.get("operator", start, noon.Add(time.Hour)))
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	w.advance(time.Hour)
 	assert.Greater(t, number(t, w.operators(start, noon).QueryPending), 1000.0)
 	w.set(noon.Add(-time.Hour))
 	w.get("bigquery", start, noon)
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal)) // the backlog is yet to come, and goes
+	require.NoError(t, w.SetScenario("", simulator.ScenarioNormal)) // the backlog is yet to come, and goes
 	w.set(noon)
 	assert.Equal(t, before, w.get("operator", start, noon))
 	w.set(noon.Add(31 * time.Hour))
@@ -251,7 +251,7 @@ func TestTheClockMayJump(t *testing.T) {
 
 func TestNothingExistsAfterNowOrBeforeTheLog(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Operators: 10})
+	w := newWorld(t, zones[0], noon, simulator.Team{Operators: 10})
 	assert.Equal(t, w.get("operator", noon.Add(-time.Hour), noon), w.get("operator", noon.Add(-time.Hour), noon.Add(9*time.Hour)))
 	assert.Equal(t, w.get("bigquery", noon.Add(-time.Hour), noon), w.get("bigquery", noon.Add(-time.Hour), noon.Add(9*time.Hour)))
 	future := w.row(noon.Add(time.Hour), noon.Add(2*time.Hour))
@@ -271,15 +271,15 @@ func TestNothingExistsAfterNowOrBeforeTheLog(t *testing.T) {
 
 func TestValuesAgree(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 3, Operators: 11})
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 3, Operators: 11})
 	changed := map[string]bool{}
 	for step := range 60 {
 		w.advance(28*time.Minute + 123*time.Millisecond)
 		switch step {
 		case 20:
-			require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+			require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 		case 25:
-			require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+			require.NoError(t, w.SetScenario("", simulator.ScenarioNormal))
 		}
 		window := time.Duration(1+step) * 17 * time.Minute
 		answer, row := w.operators(w.Now().Add(-window), w.Now()), w.row(w.Now().Add(-window), w.Now())
@@ -332,7 +332,7 @@ func TestADayIsBelievable(t *testing.T) {
 	t.Parallel()
 	// Monday, 04:00 in Buenos Aires, and the days from there.
 	monday := time.Date(2026, 5, 11, 7, 0, 0, 0, time.UTC)
-	w := newWorld(t, zones[0], monday.AddDate(0, 0, 7), chattonictest.Team{Seed: 11, Operators: 30})
+	w := newWorld(t, zones[0], monday.AddDate(0, 0, 7), simulator.Team{Seed: 11, Operators: 30})
 	weekday, weekend := w.row(monday, monday.AddDate(0, 0, 5)), w.row(monday.AddDate(0, 0, 5), monday.AddDate(0, 0, 7))
 	assert.Less(t, number(t, weekend.Resolved)/2, 0.85*number(t, weekday.Resolved)/5)
 	assert.InDelta(t, 42, number(t, weekday.NPS), 10)
@@ -372,7 +372,7 @@ func TestADayIsBelievable(t *testing.T) {
 
 func TestLastConnection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 2, Operators: 8})
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 2, Operators: 8})
 	before := map[chattonic.Text]float64{}
 	backlog := false
 	check := func() {
@@ -400,7 +400,7 @@ func TestLastConnection(t *testing.T) {
 		w.advance(97 * time.Minute)
 		check()
 	}
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	backlog = true
 	for range 30 {
 		w.advance(97 * time.Minute)

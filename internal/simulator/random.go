@@ -1,4 +1,4 @@
-package chattonictest
+package simulator
 
 // mix scatters the bits of x (the output function of the SplitMix64 generator).
 // Each fact of the log is drawn from a key of its own instead of from one
