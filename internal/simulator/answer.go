@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -50,47 +51,37 @@ func hexID(key uint64) string { return fmt.Sprintf("%016x%08x", mix(key), uint32
 
 // operators returns the answer of the operators endpoint.
 func (t *team) operators(ctx context.Context, start, end, now time.Time) ([]byte, error) {
-	m := t.log.model
-	sums := make([]tally, m.operators)
-	err := t.log.parts(ctx, t.log.clamp(start, end, now), func(p part) {
-		for i := range sums {
-			if p.whole {
-				sums[i].add(1, p.tallies[i])
-				continue
-			}
-			to, from := p.operators.at(i, p.to), p.operators.at(i, p.from)
-			sums[i].add(1, to.tallyAt(p.to))
-			sums[i].add(-1, from.tallyAt(p.from))
-		}
-	})
+	h := t.history()
+	window := h.clamp(start, end, now)
+	sums, err := h.sums(ctx, window.from, window.to)
 	if err != nil {
 		return nil, err
 	}
-	present := t.present(now)
-	able := 0
-	body := make([]byte, 0, 512*m.operators+64)
+	pending, err := h.waiting(ctx, now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, 0, 512*h.operators+64)
 	body = append(body, `{"status":true,"operators":[`...)
-	for i := range sums {
+	for i, p := range h.presences(now.UnixMilli()) {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		status := present.operators[i]
-		known := able < len(m.able) && int(m.able[able]) == i
-		if known {
-			able++
-		}
-		body = t.appendOperator(body, i, known, status, &sums[i])
+		_, able := slices.BinarySearch(h.able, i)
+		body = t.appendOperator(body, i, able, p, &sums[i])
 	}
 	body = append(body, `],"queryPending":`...)
-	body = strconv.AppendInt(body, present.pending, 10)
+	body = strconv.AppendInt(body, pending, 10)
 	return append(body, '}'), nil
 }
 
-func (t *team) appendOperator(b []byte, i int, known bool, now operatorNow, sums *tally) []byte {
+// appendOperator appends an operator as a JSON object. Who is not able has no
+// status.
+func (t *team) appendOperator(b []byte, i int, able bool, now presence, sums *tally) []byte {
 	b = append(b, t.heads[i]...)
-	if known {
+	if able {
 		b = append(b, `,"status":"`...)
-		b = append(b, [...]string{stateOffline: "offline", stateOnline: "online", stateAway: "away"}[now.state]...)
+		b = append(b, [...]string{offline: "offline", online: "online", away: "away"}[now.state]...)
 		b = append(b, '"')
 	}
 	b = appendMillis(append(b, `,"onlineTime":`...), sums.online)
@@ -135,70 +126,28 @@ func ratio(part float64, whole int64) float64 {
 	return part / float64(whole)
 }
 
-// operatorNow is the present state of an operator. login is when the operator
-// last came, in seconds since 1970, or 0.
-type operatorNow struct {
-	state state
-	load  uint8
-	login int64
-}
-
-// presentState is what holds now, whatever the window.
-type presentState struct {
-	operators []operatorNow
-	pending   int64
-}
-
-// online counts the operators who are online.
-func (p *presentState) online() (count int) {
-	for _, o := range p.operators {
-		if o.state == stateOnline {
-			count++
-		}
-	}
-	return count
-}
-
-func (t *team) present(now time.Time) presentState {
-	p := presentState{operators: make([]operatorNow, t.log.model.operators)}
-	d, at := t.log.lastDay(now.UnixMilli())
-	if d == nil {
-		return p
-	}
-	for i := range p.operators {
-		o := d.operators.at(i, at)
-		login := d.loginsBefore[i]
-		if second := d.operators.login(i, at); second >= 0 {
-			login = d.start + int64(second)
-		}
-		p.operators[i] = operatorNow{state: o.state, load: o.load, login: login}
-	}
-	p.pending = int64(teamAt(d.timeline, at).pending)
-	return p
-}
-
 // row is a row of the dashboard.
 type row struct {
-	date                                   string
-	totals                                 messageSums
-	newUsers, activeUsers, received, sent  int64
-	arrivals, queries, assigned, abandoned int64
-	resolved, failed                       int64
-	answers, promoters, detractors         int64
-	pending, progress                      int64
+	date              string
+	users, usersBy    userSums // in the row's time, and of all time until its end
+	activeUsers       int64
+	operators         tally
+	extras, givenUp   int64 // what scenarios add to the queries of the operators
+	pending, progress int64
 }
 
 // dashboard returns the answer of the dashboard endpoint: one row with the date
 // "0", or one row for each bucket of the format where the team is set so.
 func (t *team) dashboard(ctx context.Context, format string, start, end, now time.Time) ([]byte, error) {
-	window := t.log.clamp(start, end, now)
+	h := t.history()
+	window := h.clamp(start, end, now)
 	groups := []bucket{{date: "0", spans: []span{window}}}
 	if t.Buckets {
 		groups = buckets(format, window)
 	}
 	body := []byte{'['}
 	for i, group := range groups {
-		r, err := t.row(ctx, group)
+		r, err := h.row(ctx, group)
 		if err != nil {
 			return nil, err
 		}
@@ -210,62 +159,40 @@ func (t *team) dashboard(ctx context.Context, format string, start, end, now tim
 	return append(body, ']'), nil
 }
 
-func (t *team) row(ctx context.Context, group bucket) (row, error) {
-	r := row{date: group.date}
-	var users userSet
+// clamp moves the ends of a window into what has happened by now.
+func (h history) clamp(start, end, now time.Time) span {
+	latest := max(h.origin(), now.UnixMilli())
+	inside := func(t time.Time) int64 { return min(latest, max(h.origin(), t.UnixMilli())) }
+	return span{inside(start), inside(end)}
+}
+
+// row returns the row of a bucket. What waits and is in progress is that at its
+// end.
+func (h history) row(ctx context.Context, group bucket) (r row, err error) {
+	r.date = group.date
 	for _, s := range group.spans {
-		err := t.log.parts(ctx, s, func(p part) { r.add(p, &users) })
+		total, err := h.total(ctx, s.from, s.to)
 		if err != nil {
 			return row{}, err
 		}
+		givenUp, err := h.givenUp(ctx, s.from, s.to)
+		if err != nil {
+			return row{}, err
+		}
+		r.operators.add(1, &total)
+		r.givenUp += givenUp
+		r.extras += h.extras(s.from, s.to)
+		r.usersBy = h.userSums(s.to)
+		r.users.add(1, r.usersBy)
+		r.users.add(-1, h.userSums(s.from))
 	}
-	r.activeUsers = users.len()
-	t.addState(&r, group.spans[len(group.spans)-1].to)
-	return r, nil
-}
-
-// add adds what happened in a part of a day.
-func (r *row) add(p part, users *userSet) {
-	var from teamState
-	to := p.last
-	if p.whole {
-		users.addAll(p.users)
-	} else {
-		from, to = teamAt(p.timeline, p.from), teamAt(p.timeline, p.to)
-		users.addArrivals(&p.demand, int64(from.arrivals), int64(to.arrivals), int64(from.extras), int64(to.extras))
+	r.activeUsers = h.activeUsers(r.users.visits+r.extras, r.users.users)
+	end := group.spans[len(group.spans)-1].to
+	for _, p := range h.presences(end) {
+		r.progress += int64(p.load)
 	}
-	extras := int64(to.extras - from.extras)
-	receivedTo, sentTo := messagesOf(int64(to.arrivals))
-	receivedFrom, sentFrom := messagesOf(int64(from.arrivals))
-	r.received += receivedTo - receivedFrom + extras
-	r.sent += sentTo - sentFrom + extras
-	r.newUsers += p.demand.newBefore(int64(to.arrivals)) - p.demand.newBefore(int64(from.arrivals))
-	r.arrivals += int64(to.arrivals-from.arrivals) + extras
-	r.queries += int64(to.queries - from.queries)
-	r.assigned += int64(to.assigned - from.assigned)
-	r.abandoned += int64(to.abandoned - from.abandoned)
-	r.resolved += int64(to.resolved - from.resolved)
-	r.failed += int64(to.failed - from.failed)
-	r.answers += int64(to.nps.answers - from.nps.answers)
-	r.promoters += int64(to.nps.promoters - from.nps.promoters)
-	r.detractors += int64(to.nps.detractors - from.nps.detractors)
-}
-
-// addState adds what holds at a time in milliseconds since 1970.
-func (t *team) addState(r *row, at int64) {
-	d, inDay := t.log.lastDay(at)
-	if d == nil {
-		r.totals = t.log.totals(0)
-		return
-	}
-	state := teamAt(d.timeline, inDay)
-	received, sent := messagesOf(int64(state.arrivals))
-	extras := t.log.extras(at)
-	r.pending, r.progress = int64(state.pending), int64(state.progress)
-	r.totals = t.log.totals(d.number)
-	r.totals.users += d.demand.newBefore(int64(state.arrivals))
-	r.totals.received += received + extras
-	r.totals.sent += sent + extras
+	r.pending, err = h.waiting(ctx, end)
+	return r, err
 }
 
 // append appends the row as a JSON object.
@@ -274,38 +201,40 @@ func (r *row) append(b []byte) []byte {
 	if err != nil { // a string always has a JSON form
 		panic(err)
 	}
+	o := &r.operators
+	abandoned := o.abandoned + r.givenUp
 	b = append(append(b, `{"date":`...), date...)
 	for _, count := range []struct {
 		name  string
 		value int64
 	}{
-		{"totalUsers", r.totals.users},
-		{"newUsers", r.newUsers},
+		{"totalUsers", r.usersBy.users},
+		{"newUsers", r.users.users},
 		{"activeUsers", r.activeUsers},
-		{"totalMessagesReceived", r.totals.received},
-		{"messagesReceived", r.received},
-		{"totalMessagesSent", r.totals.sent},
-		{"messagesSent", r.sent},
+		{"totalMessagesReceived", r.usersBy.received},
+		{"messagesReceived", r.users.received},
+		{"totalMessagesSent", r.usersBy.sent},
+		{"messagesSent", r.users.sent},
 		{"pending", r.pending},
 		{"progress", r.progress},
-		{"resolved", r.resolved},
-		{"failed", r.failed},
+		{"resolved", o.resolved},
+		{"failed", o.failed + abandoned},
 	} {
 		b = strconv.AppendInt(appendName(b, count.name), count.value, 10)
 	}
-	attended, asked := r.assigned, r.assigned+r.abandoned
-	completed := r.resolved + r.failed - r.abandoned
+	queries, completed := o.arrived+r.extras, o.resolved+o.failed
+	asked := o.assigned + abandoned
 	for _, score := range []struct {
 		name  string
 		part  float64
 		whole int64
 	}{
-		{"userEfficiency", 100 * float64(r.arrivals-r.queries), r.arrivals},
-		{"attention", 100 * float64(attended), asked},
-		{"resolution", 100 * float64(r.resolved), completed},
-		{"attentionAndResolution", 100 * ratio(float64(attended), asked) * float64(r.resolved), completed},
-		{"nps", 100 * float64(r.promoters-r.detractors), r.answers},
-		{"csat", 100 * float64(r.answers-r.detractors), r.answers},
+		{"userEfficiency", 100 * float64(r.users.visits), r.users.visits + queries},
+		{"attention", 100 * float64(o.assigned), asked},
+		{"resolution", 100 * float64(o.resolved), completed},
+		{"attentionAndResolution", 100 * ratio(float64(o.assigned), asked) * float64(o.resolved), completed},
+		{"nps", 100 * float64(o.promoters-o.detractors), o.answers},
+		{"csat", 100 * float64(o.answers-o.detractors), o.answers},
 	} {
 		b = appendScore(appendName(b, score.name), score.part, score.whole)
 	}

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// span is an interval [from, to) in milliseconds since 1970.
+type span struct{ from, to int64 }
+
 // bucket is what a row of the dashboard is about: the parts of a window that a
 // date format gives the same date, in order of time.
 type bucket struct {

@@ -2,11 +2,13 @@ package simulator
 
 import (
 	"bytes"
+	"context"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"chattonic_exporter/chattonic"
 )
@@ -81,14 +83,21 @@ type controlRow struct {
 	Faults string
 }
 
-func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	var rows []controlRow
 	for _, t := range s.teams {
 		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
 		if !t.Documented {
-			present := t.present(now)
-			row.Pending, row.Online, row.Scenario = present.pending, present.online(), t.log.scenario(now)
+			h, at := t.history(), now.UnixMilli()
+			row.Pending, _ = h.waiting(context.WithoutCancel(r.Context()), at)
+			for _, p := range h.presences(at) {
+				if p.state == online {
+					row.Online++
+				}
+			}
+			// What was chosen in this second is to come with the next one.
+			row.Scenario = h.at(now.Add(time.Second).UnixMilli()).scenario
 		}
 		rows = append(rows, row)
 	}

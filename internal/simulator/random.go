@@ -1,8 +1,6 @@
 package simulator
 
 // mix scatters the bits of x (the output function of the SplitMix64 generator).
-// Each fact of the log is drawn from a key of its own instead of from one
-// stream, so that what happens late cannot change what happened before.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -10,11 +8,13 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// key returns a key that depends on all parts and their order.
-func key(parts ...uint64) uint64 {
+// key returns a number that depends on all values and their order. Every random
+// number is the key of what it is for, so that it is the same whenever it is
+// asked for.
+func key(values ...uint64) uint64 {
 	var h uint64
-	for _, part := range parts {
-		h = mix(h ^ part)
+	for _, value := range values {
+		h = mix(h ^ value)
 	}
 	return h
 }
@@ -22,19 +22,14 @@ func key(parts ...uint64) uint64 {
 // unit turns a key into a number from 0 up to but not including 1.
 func unit(key uint64) float64 { return float64(key>>11) / (1 << 53) }
 
-// What a key is for, so that facts do not depend on each other.
+// What a key is for, so that the random numbers do not depend on each other.
 const (
-	forLead uint64 = iota + 1
-	forBreak
-	forDemand
-	forRate
-	forArrival
-	forUser
-	forQuery
-	forExtra
-	forExtraUser
+	forWorkday uint64 = iota + 1
+	forRoster
+	forStart
+	forVisits
 	forReturn
-	forSpeed
+	forDrain
 	forName
-	forBase
+	forUsers
 )

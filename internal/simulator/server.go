@@ -1,7 +1,9 @@
 package simulator
 
 import (
+	"bytes"
 	"context"
+	_ "embed" // for the documented answers
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +57,18 @@ type Team struct {
 	Buckets bool
 }
 
+//go:embed fixtures/operators.json
+var operatorsFixture []byte
+
+//go:embed fixtures/dashboard.json
+var dashboardFixture []byte
+
+// OperatorsFixture returns the documented answer of the operators endpoint.
+func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
+
+// DashboardFixture returns the documented answer of the dashboard endpoint.
+func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
+
 // Options is what a Server simulates.
 type Options struct {
 	// Teams holds at least one team.
@@ -90,12 +104,25 @@ type Server struct {
 
 type team struct {
 	Team
-	log                 *eventLog
 	heads, originsNames [][]byte
 
-	mu     sync.Mutex
-	faults map[chattonic.Endpoint]Fault
-	calls  map[chattonic.Endpoint]int
+	mu      sync.Mutex
+	present history
+	faults  map[chattonic.Endpoint]Fault
+	calls   map[chattonic.Endpoint]int
+}
+
+// history returns what happens in the team as the scenarios are now.
+func (t *team) history() history {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.present
+}
+
+func (t *team) setScenario(s Scenario, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.present = t.present.with(s, now)
 }
 
 // New returns a Server. It fails where the options name no team, or one that
@@ -126,7 +153,7 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	}
 	operators := config.Operators
 	if config.Documented {
-		operators = 1 // the log is there, and unused
+		operators = 1 // which no answer is about
 	}
 	switch {
 	case s.team(config.Codename) != nil:
@@ -142,10 +169,10 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	}
 	model := newModel(key(parts...), operators, location)
 	t := &team{
-		Team:   config,
-		log:    newEventLog(model),
-		faults: map[chattonic.Endpoint]Fault{},
-		calls:  map[chattonic.Endpoint]int{},
+		Team:    config,
+		present: newHistory(model),
+		faults:  map[chattonic.Endpoint]Fault{},
+		calls:   map[chattonic.Endpoint]int{},
 	}
 	t.heads, t.originsNames = profiles(model)
 	s.teams = append(s.teams, t)
@@ -189,7 +216,7 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 	}
 	now := s.now()
 	for _, t := range teams {
-		t.log.setScenario(scenario, now)
+		t.setScenario(scenario, now)
 	}
 	return nil
 }
