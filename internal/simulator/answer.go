@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,29 +26,26 @@ var (
 	origins = [...]string{"Ventas", "Soporte", "Facturación", "Otras consultas"}
 )
 
-// profiles returns, for each operator, the parts of its JSON object that never
-// change: what comes before the status, and originsName.
+// profiles returns, for each operator, the members of its JSON object that never
+// change: those before the status, and originsName.
 func profiles(m *model) (heads, originsNames [][]byte) {
+	id := func(key uint64) string { return fmt.Sprintf("%016x%08x", mix(key), uint32(mix(key+1))) }
 	for i := range m.operators {
 		k := key(m.seed, forName, uint64(i))
 		given := givenNames[k%uint64(len(givenNames))]
 		family := familyNames[k>>16%uint64(len(familyNames))]
-		display := fmt.Sprintf("%s %s", given, family)
 		ids, originsName := "", "all"
 		if i%3 > 0 {
 			origin := k >> 32 % uint64(len(origins))
-			ids, originsName = fmt.Sprintf("%q", hexID(key(m.seed, forName)+origin)), origins[origin]
+			ids, originsName = fmt.Sprintf("%q", id(key(m.seed, forName)+origin)), origins[origin]
 		}
 		heads = append(heads, fmt.Appendf(nil,
-			`{"name":{"givenName":%q,"familyName":%q},"origins":[%s],"profile":%d,"_id":%q,"displayName":%q`,
-			given, family, ids, profile, hexID(k+uint64(i)<<48), display))
+			`{"name":{"givenName":%q,"familyName":%q},"origins":[%s],"profile":%d,"_id":%q,"displayName":"%s %s"`,
+			given, family, ids, profile, id(k+uint64(i)<<48), given, family))
 		originsNames = append(originsNames, fmt.Appendf(nil, `%q`, originsName))
 	}
 	return heads, originsNames
 }
-
-// hexID returns an identifier of 24 hexadecimal digits.
-func hexID(key uint64) string { return fmt.Sprintf("%016x%08x", mix(key), uint32(mix(key+1))) }
 
 // operators returns the answer of the operators endpoint.
 func (t *team) operators(ctx context.Context, start, end, now time.Time) ([]byte, error) {
@@ -78,62 +76,65 @@ func (t *team) operators(ctx context.Context, start, end, now time.Time) ([]byte
 // appendOperator appends an operator as a JSON object. Who is not able has no
 // status.
 func (t *team) appendOperator(b []byte, i int, able bool, now presence, sums *tally) []byte {
+	count := func(name string, n int64) { b = strconv.AppendInt(append(b, name...), n, 10) }
+	decimal := func(name string, x float64) { b = strconv.AppendFloat(append(b, name...), x, 'f', -1, 64) }
 	b = append(b, t.heads[i]...)
 	if able {
 		b = append(b, `,"status":"`...)
 		b = append(b, [...]string{offline: "offline", online: "online", away: "away"}[now.state]...)
 		b = append(b, '"')
 	}
-	b = appendMillis(append(b, `,"onlineTime":`...), sums.online)
-	b = appendMillis(append(b, `,"awayTime":`...), sums.away)
-	b = appendMillis(append(b, `,"freeTime":`...), sums.free)
-	b = strconv.AppendInt(append(b, `,"queriesResolved":`...), sums.resolved, 10)
-	b = strconv.AppendFloat(append(b, `,"avgDurationResolved":`...), ratio(float64(sums.handled)/1000, sums.resolved), 'f', -1, 64)
-	b = strconv.AppendInt(append(b, `,"queriesAssigned":`...), sums.assigned, 10)
-	b = appendMillis(append(b, `,"sumDuration":`...), sums.handled)
-	b = appendScore(append(b, `,"nps":`...), 100*float64(sums.promoters-sums.detractors), sums.answers)
+	decimal(`,"onlineTime":`, float64(sums.online)/1000)
+	decimal(`,"awayTime":`, float64(sums.away)/1000)
+	decimal(`,"freeTime":`, float64(sums.free)/1000)
+	count(`,"queriesResolved":`, sums.resolved)
+	decimal(`,"avgDurationResolved":`, ratio(float64(sums.handled)/1000, sums.resolved))
+	count(`,"queriesAssigned":`, sums.assigned)
+	decimal(`,"sumDuration":`, float64(sums.handled)/1000)
+	decimal(`,"nps":`, percent(float64(sums.promoters-sums.detractors), sums.answers))
 	b = append(b, `,"lastConnection":`...)
 	if now.login == 0 {
 		b = append(b, "null"...)
 	} else {
 		b = time.Unix(now.login, 0).UTC().AppendFormat(append(b, '"'), dateForm+`"`)
 	}
-	b = strconv.AppendInt(append(b, `,"numberOfResponsesNps":`...), sums.answers, 10)
-	b = strconv.AppendInt(append(b, `,"queryInProgress":`...), int64(now.load), 10)
+	count(`,"numberOfResponsesNps":`, sums.answers)
+	count(`,"queryInProgress":`, int64(now.load))
 	b = append(append(b, `,"originsName":`...), t.originsNames[i]...)
 	return append(b, '}')
 }
 
-// appendMillis appends milliseconds as seconds with up to three decimals.
-func appendMillis(b []byte, ms int64) []byte {
-	b = strconv.AppendInt(b, ms/1000, 10)
-	if rest := ms % 1000; rest != 0 {
-		b = append(b, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
-	}
-	return b
-}
-
-// appendScore appends part/whole, or 0 of nothing, to two decimals.
-func appendScore(b []byte, part float64, whole int64) []byte {
-	return strconv.AppendFloat(b, math.Round(100*ratio(part, whole))/100, 'f', -1, 64)
-}
-
-// ratio is 0 where whole is.
-func ratio(part float64, whole int64) float64 {
-	if whole == 0 {
+// ratio returns x/count, and 0 for a count of 0.
+func ratio(x float64, count int64) float64 {
+	if count == 0 {
 		return 0
 	}
-	return part / float64(whole)
+	return x / float64(count)
 }
+
+// percent returns ratio in percent, to two decimals.
+func percent(x float64, count int64) float64 { return math.Round(10000*ratio(x, count)) / 100 }
 
 // row is a row of the dashboard.
 type row struct {
-	date              string
-	users, usersBy    userSums // in the row's time, and of all time until its end
-	activeUsers       int64
-	operators         tally
-	extras, givenUp   int64 // what scenarios add to the queries of the operators
-	pending, progress int64
+	Date                   string  `json:"date"`
+	TotalUsers             int64   `json:"totalUsers"`
+	NewUsers               int64   `json:"newUsers"`
+	ActiveUsers            int64   `json:"activeUsers"`
+	TotalMessagesReceived  int64   `json:"totalMessagesReceived"`
+	MessagesReceived       int64   `json:"messagesReceived"`
+	TotalMessagesSent      int64   `json:"totalMessagesSent"`
+	MessagesSent           int64   `json:"messagesSent"`
+	Pending                int64   `json:"pending"`
+	Progress               int64   `json:"progress"`
+	Resolved               int64   `json:"resolved"`
+	Failed                 int64   `json:"failed"`
+	UserEfficiency         float64 `json:"userEfficiency"`
+	Attention              float64 `json:"attention"`
+	Resolution             float64 `json:"resolution"`
+	AttentionAndResolution float64 `json:"attentionAndResolution"`
+	NPS                    float64 `json:"nps"`
+	CSAT                   float64 `json:"csat"`
 }
 
 // dashboard returns the answer of the dashboard endpoint: one row with the date
@@ -145,19 +146,61 @@ func (t *team) dashboard(ctx context.Context, format string, start, end, now tim
 	if t.Buckets {
 		groups = buckets(format, window)
 	}
-	body := []byte{'['}
-	for i, group := range groups {
+	var rows []row
+	for _, group := range groups {
 		r, err := h.row(ctx, group)
 		if err != nil {
 			return nil, err
 		}
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = r.append(body)
+		rows = append(rows, r)
 	}
-	return append(body, ']'), nil
+	return json.Marshal(rows)
 }
+
+// row returns the row of a bucket. What waits, what is in progress and the totals
+// of all time are those at its end.
+func (h history) row(ctx context.Context, group bucket) (row, error) {
+	var sums tally
+	var users, allUsers userSums
+	var extras, end int64
+	for _, s := range group.spans {
+		total, err := h.total(ctx, s.from, s.to)
+		if err != nil {
+			return row{}, err
+		}
+		sums.add(1, &total)
+		givenUp, err := h.givenUp(ctx, s.from, s.to)
+		if err != nil {
+			return row{}, err
+		}
+		sums.abandoned += givenUp
+		extras += h.extras(s.from, s.to)
+		end, allUsers = s.to, h.userSums(s.to)
+		users.add(1, allUsers)
+		users.add(-1, h.userSums(s.from))
+	}
+	pending, err := h.waiting(ctx, end)
+	r := row{
+		Date:       group.date,
+		TotalUsers: allUsers.users, NewUsers: users.users, ActiveUsers: h.activeUsers(users.visits+extras, users.users),
+		TotalMessagesReceived: allUsers.received, MessagesReceived: users.received,
+		TotalMessagesSent: allUsers.sent, MessagesSent: users.sent,
+		Pending: pending, Resolved: sums.resolved, Failed: sums.failed + sums.abandoned,
+		UserEfficiency: percent(float64(users.visits), users.visits+sums.arrived+extras),
+		Attention:      percent(float64(sums.assigned), sums.assigned+sums.abandoned),
+		Resolution:     percent(float64(sums.resolved), sums.resolved+sums.failed),
+		NPS:            percent(float64(sums.promoters-sums.detractors), sums.answers),
+		CSAT:           percent(float64(sums.answers-sums.detractors), sums.answers),
+	}
+	r.AttentionAndResolution = math.Round(r.Attention*r.Resolution) / 100
+	for _, p := range h.presences(end) {
+		r.Progress += int64(p.load)
+	}
+	return r, err
+}
+
+// span is an interval [from, to) in milliseconds since 1970.
+type span struct{ from, to int64 }
 
 // clamp moves the ends of a window into what has happened by now.
 func (h history) clamp(start, end, now time.Time) span {
@@ -166,81 +209,48 @@ func (h history) clamp(start, end, now time.Time) span {
 	return span{inside(start), inside(end)}
 }
 
-// row returns the row of a bucket. What waits and is in progress is that at its
-// end.
-func (h history) row(ctx context.Context, group bucket) (r row, err error) {
-	r.date = group.date
-	for _, s := range group.spans {
-		total, err := h.total(ctx, s.from, s.to)
-		if err != nil {
-			return row{}, err
-		}
-		givenUp, err := h.givenUp(ctx, s.from, s.to)
-		if err != nil {
-			return row{}, err
-		}
-		r.operators.add(1, &total)
-		r.givenUp += givenUp
-		r.extras += h.extras(s.from, s.to)
-		r.usersBy = h.userSums(s.to)
-		r.users.add(1, r.usersBy)
-		r.users.add(-1, h.userSums(s.from))
-	}
-	r.activeUsers = h.activeUsers(r.users.visits+r.extras, r.users.users)
-	end := group.spans[len(group.spans)-1].to
-	for _, p := range h.presences(end) {
-		r.progress += int64(p.load)
-	}
-	r.pending, err = h.waiting(ctx, end)
-	return r, err
+// bucket is what a row of the dashboard is about: the spans of a window that a
+// date format gives the same date, in order of time.
+type bucket struct {
+	date  string
+	spans []span
 }
 
-// append appends the row as a JSON object.
-func (r *row) append(b []byte) []byte {
-	date, err := json.Marshal(r.date)
-	if err != nil { // a string always has a JSON form
-		panic(err)
+// buckets splits a window by a date format, in UTC like the dates of requests,
+// into buckets in the order of their first moments. An empty window is one.
+func buckets(format string, window span) []bucket {
+	const hourMillis = hour * 1000
+	var groups []bucket
+	index := map[string]int{}
+	for from := window.from; from < window.to || groups == nil; {
+		to := min(window.to, (from/hourMillis+1)*hourMillis)
+		date := formatDate(format, time.UnixMilli(from).UTC())
+		i, known := index[date]
+		if !known {
+			i = len(groups)
+			index[date] = i
+			groups = append(groups, bucket{date: date})
+		}
+		spans := &groups[i].spans
+		if last := len(*spans) - 1; last >= 0 && (*spans)[last].to == from {
+			(*spans)[last].to = to
+		} else {
+			*spans = append(*spans, span{from, to})
+		}
+		from = to
 	}
-	o := &r.operators
-	abandoned := o.abandoned + r.givenUp
-	b = append(append(b, `{"date":`...), date...)
-	for _, count := range []struct {
-		name  string
-		value int64
-	}{
-		{"totalUsers", r.usersBy.users},
-		{"newUsers", r.users.users},
-		{"activeUsers", r.activeUsers},
-		{"totalMessagesReceived", r.usersBy.received},
-		{"messagesReceived", r.users.received},
-		{"totalMessagesSent", r.usersBy.sent},
-		{"messagesSent", r.users.sent},
-		{"pending", r.pending},
-		{"progress", r.progress},
-		{"resolved", o.resolved},
-		{"failed", o.failed + abandoned},
-	} {
-		b = strconv.AppendInt(appendName(b, count.name), count.value, 10)
-	}
-	queries, completed := o.arrived+r.extras, o.resolved+o.failed
-	asked := o.assigned + abandoned
-	for _, score := range []struct {
-		name  string
-		part  float64
-		whole int64
-	}{
-		{"userEfficiency", 100 * float64(r.users.visits), r.users.visits + queries},
-		{"attention", 100 * float64(o.assigned), asked},
-		{"resolution", 100 * float64(o.resolved), completed},
-		{"attentionAndResolution", 100 * ratio(float64(o.assigned), asked) * float64(o.resolved), completed},
-		{"nps", 100 * float64(o.promoters-o.detractors), o.answers},
-		{"csat", 100 * float64(o.answers-o.detractors), o.answers},
-	} {
-		b = appendScore(appendName(b, score.name), score.part, score.whole)
-	}
-	return append(b, '}')
+	return groups
 }
 
-func appendName(b []byte, name string) []byte {
-	return append(append(append(b, `,"`...), name...), `":`...)
+// formatDate formats a time by a date format that checkDateFormat allows.
+func formatDate(format string, t time.Time) string {
+	return strings.NewReplacer("%%", "%", "%Y", t.Format("2006"), "%m", t.Format("01"), "%d", t.Format("02"), "%H", t.Format("15")).Replace(format)
+}
+
+// checkDateFormat refuses what formatDate does not know.
+func checkDateFormat(format string) error {
+	if strings.Contains(strings.NewReplacer("%%", "", "%Y", "", "%m", "", "%d", "", "%H", "").Replace(format), "%") {
+		return fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
+	}
+	return nil
 }

@@ -1,6 +1,9 @@
 package simulator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// dayBegins is the local hour at which a simulated day begins.
@@ -64,17 +67,20 @@ func (m *model) daysOff(day int) int {
 	return 2
 }
 
-// shift is when an operator works, in seconds of the simulated day, and what
-// happens then; the workday is nil on a day off.
+// shift is when an operator begins to work, in seconds of the simulated day, and
+// what happens from then on.
 type shift struct {
 	start int64
 	*workday
 }
 
+// dayOff is a workday without work.
+var dayOff = &workday{}
+
 // roster returns the shifts of all operators: an early and a night crew, and the
 // operators in between. From ten operators on, two or more are there at any time.
 func (m *model) roster(day int, length int64) []shift {
-	shifts := make([]shift, m.operators)
+	shifts := slices.Repeat([]shift{{0, dayOff}}, m.operators)
 	working := make([]int, 0, len(m.able))
 	for j, operator := range m.able {
 		if (j+weekday(day))%7 >= m.daysOff(day) {

@@ -2,9 +2,7 @@ package simulator
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -42,18 +40,6 @@ func Scenarios() (names []Scenario) {
 	return names
 }
 
-// checkScenario refuses an unknown name with the list of the known ones.
-func checkScenario(name Scenario) error {
-	var names []string
-	for _, s := range scenarios {
-		if s.Name == name {
-			return nil
-		}
-		names = append(names, string(s.Name))
-	}
-	return fmt.Errorf("unknown scenario %q: use one of %s", name, strings.Join(names, ", "))
-}
-
 const (
 	// extraEvery is how many seconds pass between the further queries of a backlog.
 	extraEvery = 3
@@ -79,8 +65,6 @@ type period struct {
 	// do in a normal period after a backlog; from if there is none.
 	drained int64
 }
-
-func (p period) drains() bool { return p.drained > p.from }
 
 // history is all that happens in a team. Everything in it can be computed for
 // any time; only the scenarios so far are kept.
@@ -162,40 +146,28 @@ func (h history) day(number int) *day {
 	return d
 }
 
+// shift returns the shift of an operator; on a day that is not ordinary, one that
+// begins with the day.
+func (d *day) shift(operator int) shift {
+	s := d.shifts[operator]
+	if d.periods == nil {
+		return s
+	}
+	return shift{0, d.adjusted(operator, s)}
+}
+
 // between sums what an operator does on the day in [from, to), in milliseconds
 // of the day.
-func (d *day) between(operator int, from, to int64) (sum tally) {
-	s := d.shifts[operator]
-	if d.periods != nil {
-		s = shift{0, d.adjusted(operator)}
-	} else if s.workday == nil {
-		return sum
-	}
-	until := func(end int64) tally {
-		end -= s.start * 1000
-		switch {
-		case end <= 0:
-			return tally{}
-		case d.periods == nil && end > shiftLength*1000:
-			return s.total
-		}
-		return s.until(end)
-	}
-	sum = until(to)
-	if before := until(from); from > 0 {
-		sum.add(-1, &before)
-	}
+func (d *day) between(operator int, from, to int64) tally {
+	s := d.shift(operator)
+	sum, before := s.until(to-s.start*1000), s.until(from-s.start*1000)
+	sum.add(-1, &before)
 	return sum
 }
 
 // presence returns what an operator does just before a millisecond of the day.
 func (d *day) presence(operator int, at int64) presence {
-	s := d.shifts[operator]
-	if d.periods != nil {
-		s = shift{0, d.adjusted(operator)}
-	} else if s.workday == nil {
-		return presence{login: -never}
-	}
+	s := d.shift(operator)
 	p := s.presence(at - s.start*1000)
 	p.login += s.start
 	return p
@@ -203,30 +175,28 @@ func (d *day) presence(operator int, at int64) presence {
 
 // adjusted returns what an operator does on a day that is not ordinary, in
 // seconds of the day.
-func (d *day) adjusted(operator int) *workday {
+func (d *day) adjusted(operator int, s shift) *workday {
 	w := &workday{}
-	if s := d.shifts[operator]; s.workday != nil {
-		for _, step := range s.steps {
-			step.at += s.start
-			w.steps = append(w.steps, step)
+	for _, step := range s.steps {
+		step.at += s.start
+		w.steps = append(w.steps, step)
+	}
+	for _, q := range s.queries {
+		q.arrived, q.taken, q.ended = q.arrived+s.start, q.taken+s.start, q.ended+s.start
+		i := slices.IndexFunc(d.periods, func(p period) bool { return q.arrived < p.to })
+		switch p := d.periods[i]; {
+		case p.scenario == ScenarioQuiet: // there is no such query
+			continue
+		case p.scenario == ScenarioBacklog || q.taken >= p.to: // it waits
+			q.taken, q.ended, q.outcome = never, never, gaveUp
 		}
-		for _, q := range s.queries {
-			q.arrived, q.taken, q.ended = q.arrived+s.start, q.taken+s.start, q.ended+s.start
-			i := slices.IndexFunc(d.periods, func(p period) bool { return q.arrived < p.to })
-			switch p := d.periods[i]; {
-			case p.scenario == ScenarioQuiet: // there is no such query
-				continue
-			case p.scenario == ScenarioBacklog || q.taken >= p.to: // it waits
-				q.taken, q.ended, q.outcome = never, never, gaveUp
-			}
-			w.queries = append(w.queries, d.dropped(q))
-		}
+		w.queries = append(w.queries, d.dropped(q))
 	}
 	for _, p := range d.periods {
 		switch {
 		case p.scenario == ScenarioBacklog:
 			w.overlay(p.from, p.to+d.returns(operator, p.to), offline)
-		case p.drains():
+		case p.drained > p.from:
 			d.drain(w, operator, p)
 		}
 	}

@@ -75,7 +75,8 @@ type step struct {
 type workday struct {
 	steps   []step
 	queries []query // by taken
-	total   tally
+	// total is what the whole workday sums up to, unless it is still unknown.
+	total *tally
 }
 
 // tally sums what operators did; durations are in milliseconds.
@@ -104,6 +105,12 @@ func (t *tally) add(sign int64, other *tally) {
 
 // until sums what happens from second 0 until before millisecond end.
 func (w *workday) until(end int64) (t tally) {
+	if w.total != nil && end > shiftLength*1000 {
+		return *w.total
+	}
+	if end <= 0 {
+		return tally{}
+	}
 	for i := 0; i+1 < len(w.steps); i++ {
 		elapsed := min(end, w.steps[i+1].at*1000) - max(0, w.steps[i].at*1000)
 		switch {
@@ -245,7 +252,8 @@ func newWorkday(load, pace, variant int) *workday {
 	}
 	w.steps = append(w.steps[:len(w.steps)-2], step{shiftLength, offline})
 	w.sortQueries()
-	w.total = w.until(never)
+	total := w.until(never)
+	w.total = &total
 	return w
 }
 
