@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chattonic_exporter/chattonic"
 )
 
 // profile is the documented profile of operators.
@@ -48,10 +50,10 @@ func profiles(m *model) (heads, originsNames [][]byte) {
 }
 
 // operators returns the answer of the operators endpoint.
-func (t *team) operators(ctx context.Context, start, end, now time.Time) ([]byte, error) {
+func (t *team) operators(ctx context.Context, window chattonic.Window, now time.Time) ([]byte, error) {
 	h := t.history()
-	window := h.clamp(start, end, now)
-	sums, err := h.sums(ctx, window.from, window.to)
+	past := h.clamp(window, now)
+	sums, err := h.sums(ctx, past.from, past.to)
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +141,12 @@ type row struct {
 
 // dashboard returns the answer of the dashboard endpoint: one row with the date
 // "0", or one row for each bucket of the format where the team is set so.
-func (t *team) dashboard(ctx context.Context, format string, start, end, now time.Time) ([]byte, error) {
+func (t *team) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) ([]byte, error) {
 	h := t.history()
-	window := h.clamp(start, end, now)
-	groups := []bucket{{date: "0", spans: []span{window}}}
+	past := h.clamp(window, now)
+	groups := []bucket{{date: "0", spans: []span{past}}}
 	if t.Buckets {
-		groups = buckets(format, window)
+		groups = buckets(format, past)
 	}
 	var rows []row
 	for _, group := range groups {
@@ -203,10 +205,10 @@ func (h history) row(ctx context.Context, group bucket) (row, error) {
 type span struct{ from, to int64 }
 
 // clamp moves the ends of a window into what has happened by now.
-func (h history) clamp(start, end, now time.Time) span {
+func (h history) clamp(window chattonic.Window, now time.Time) span {
 	latest := max(h.origin(), now.UnixMilli())
 	inside := func(t time.Time) int64 { return min(latest, max(h.origin(), t.UnixMilli())) }
-	return span{inside(start), inside(end)}
+	return span{inside(window.Start), inside(window.End)}
 }
 
 // bucket is what a row of the dashboard is about: the spans of a window that a

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"bytes"
-	"context"
 	_ "embed" // for the documented answers
 	"encoding/json"
 	"errors"
@@ -97,6 +96,7 @@ type Export struct {
 type Server struct {
 	now    func() time.Time
 	teams  []*team // in the order of Options
+	mux    http.ServeMux
 	closed chan struct{}
 	once   sync.Once
 
@@ -141,6 +141,10 @@ func New(options Options) (*Server, error) {
 	if len(options.Teams) == 0 {
 		return nil, errors.New("there is no team to simulate: name at least one")
 	}
+	for _, e := range endpoints {
+		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e.Name) })
+	}
+	s.mux.HandleFunc("/", s.serveUnknown)
 	for _, config := range options.Teams {
 		if err := s.addTeam(config, location); err != nil {
 			return nil, fmt.Errorf("team %q cannot be simulated: %w", config.Codename, err)
@@ -284,13 +288,20 @@ func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 
 // ServeHTTP answers a request like the stats API would. Some faults cut the
 // connection by a panic with http.ErrAbortHandler, as net/http provides for.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t, endpoint, message := s.route(r.URL)
-	if message != "" {
-		s.send(w, r, refuse(http.StatusNotFound, message), Fault{})
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
+	s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e chattonic.Endpoint) {
+	codename := r.PathValue("codename")
+	t := s.team(codename)
+	if t == nil {
+		s.send(w, r, refuse(http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)), Fault{})
 		return
 	}
-	fault := t.call(endpoint)
+	fault := t.call(e)
 	if fault.Delay > 0 && !s.wait(r.Context(), fault.Delay) || fault.Cut == CutBeforeHeader {
 		panic(http.ErrAbortHandler)
 	}
@@ -298,7 +309,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault.Handler.ServeHTTP(w, r)
 		return
 	}
-	a, err := fault.answer(func() (answer, error) { return s.regular(r, t, endpoint) })
+	a, err := fault.answer(func() (answer, error) { return s.regular(r, t, e) })
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -332,58 +343,36 @@ func refuse(status int, message string) answer {
 	return a
 }
 
-// route reads /api/v1/{codename}/stats/{endpoint}, or says why it cannot.
-func (s *Server) route(u *url.URL) (t *team, e chattonic.Endpoint, message string) {
-	rest, found := strings.CutPrefix(u.EscapedPath(), "/api/v1/")
-	escaped, path, isStats := strings.Cut(rest, "/stats/")
-	codename, err := url.PathUnescape(escaped)
-	if !found || !isStats || err != nil {
-		return nil, "", "there is nothing at this path: use /api/v1/{codename}/stats/{endpoint}"
-	}
-	if t = s.team(codename); t == nil {
-		return nil, "", fmt.Sprintf("there is no team %q", codename)
-	}
-	for _, e := range endpoints {
-		if e.path == path {
-			return t, e.Name, ""
-		}
-	}
-	return nil, "", "there is no such endpoint: use operator, bigquery or nps/export"
-}
-
-// regular returns the answer that a request gets without faults.
+// regular returns the answer that a request gets without faults. It fails where
+// the client has gone away.
 func (s *Server) regular(r *http.Request, t *team, e chattonic.Endpoint) (answer, error) {
 	q, status, err := check(r, t, e)
 	if err != nil {
 		return refuse(status, err.Error()), nil
 	}
-	body, err := s.data(r.Context(), t, e, q)
-	return newAnswer(http.StatusOK, body), err
-}
-
-func (s *Server) data(ctx context.Context, t *team, e chattonic.Endpoint, q request) ([]byte, error) {
-	now := s.now()
+	var body []byte
 	switch {
 	case e == chattonic.EndpointNPS:
 		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
-		return nil, nil
 	case t.Documented && e == chattonic.EndpointOperators:
-		return operatorsFixture, nil
+		body = operatorsFixture
 	case t.Documented:
-		return dashboardFixture, nil
+		body = dashboardFixture
 	case e == chattonic.EndpointOperators:
-		return t.operators(ctx, q.window.Start, q.window.End, now)
+		body, err = t.operators(r.Context(), q.window, s.now())
+	default:
+		body, err = t.dashboard(r.Context(), q.format, q.window, s.now())
 	}
-	return t.dashboard(ctx, q.format, q.window.Start, q.window.End, now)
+	return newAnswer(http.StatusOK, body), err
 }
 
 func (s *Server) export(e Export) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.exports) == maxExports {
+	s.exports = append(s.exports, e)
+	if len(s.exports) > maxExports {
 		s.exports = s.exports[1:]
 	}
-	s.exports = append(s.exports, e)
 }
 
 // request is what a request asks for.
