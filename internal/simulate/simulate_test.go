@@ -51,11 +51,11 @@ func parse(t *testing.T, args ...string) (Options, error) {
 	return o, err
 }
 
-// told is a writer whose reader waits for what is written.
-type told chan string
+// output is a writer whose reader waits for what is written.
+type output chan string
 
-func (t told) Write(p []byte) (int, error) {
-	t <- string(p)
+func (o output) Write(p []byte) (int, error) {
+	o <- string(p)
 	return len(p), nil
 }
 
@@ -72,7 +72,7 @@ func run(t *testing.T, args ...string) *running {
 	t.Helper()
 	o, err := parse(t, args...)
 	require.NoError(t, err)
-	out := make(told, 1)
+	out := make(output, 1)
 	o.Out = out
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{end: cancel, ended: make(chan error, 1)}
@@ -172,7 +172,7 @@ func TestControl(t *testing.T) {
 	assert.Contains(t, page, "All data is simulated")
 	assert.Contains(t, page, `aria-label="backlog for acme: nobody works, and queries pile up" aria-pressed="false"`)
 
-	assert.Equal(t, "team acme: fault 500 for endpoint operators is in force\n",
+	assert.Equal(t, "team acme: fault 500 for endpoint operators is active\n",
 		r.post(t, "/fault", url.Values{"team": {"acme"}, "endpoint": {"operators"}, "name": {"500"}}))
 	for codename, want := range map[string]string{"acme": "asking the operators endpoint: HTTP 500", "beta": ""} {
 		api := r.client(t, codename, "simulated")
@@ -185,12 +185,12 @@ func TestControl(t *testing.T) {
 		_, err = api.Dashboard(t.Context(), yesterday)
 		require.NoError(t, err)
 	}
-	assert.Contains(t, r.get(t, "/"), "In force: operators (500)")
-	assert.Equal(t, "all teams: fault none for all endpoints is in force\n", r.post(t, "/fault", url.Values{"name": {"none"}}))
+	assert.Contains(t, r.get(t, "/"), "Active: operators (500)")
+	assert.Equal(t, "all teams: fault none for all endpoints is active\n", r.post(t, "/fault", url.Values{"name": {"none"}}))
 	_, err := r.client(t, "acme", "simulated").Operators(t.Context(), yesterday)
 	require.NoError(t, err)
 
-	assert.Equal(t, "team acme: scenario backlog is in force\n", r.post(t, "/scenario", url.Values{"team": {"acme"}, "name": {"backlog"}}))
+	assert.Equal(t, "team acme: scenario backlog is active\n", r.post(t, "/scenario", url.Values{"team": {"acme"}, "name": {"backlog"}}))
 	assert.Eventually(t, func() bool {
 		page := r.get(t, "/")
 		return regexp.MustCompile(`backlog for acme[^>]* aria-pressed="true"`).MatchString(page) &&

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -17,8 +18,8 @@ import (
 )
 
 // ask asks the operators endpoint, and waits no longer than given.
-func (w *world) ask(patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+func (w *world) ask(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(w.t.Context(), timeout)
 	defer cancel()
 	// A call with a deadline would be tried again.
 	_, err := w.client.Operators(once{ctx}, chattonic.Window{Start: noon.Add(-time.Hour), End: noon})
@@ -57,20 +58,18 @@ func TestFaultsAsTheClientMeetsThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "UTC", noon, simulator.Team{Operators: 6})
-			require.NoError(t, w.ask(time.Minute))
-			require.NoError(t, w.SetFault("acme", chattonic.EndpointOperators, c.fault))
-			var failure chattonic.Error
-			patience := time.Minute
-			if c.cause == chattonic.CauseTimeout {
-				patience = 300 * time.Millisecond
-			}
-			require.ErrorAs(t, w.ask(patience), &failure)
-			assert.Equal(t, c.cause, failure.Cause, failure)
-			w.row(noon, noon) // which is another endpoint
-			require.NoError(t, w.SetFault("", "", simulator.Fault{}))
-			require.NoError(t, w.ask(time.Minute))
-			assert.Equal(t, 3, w.Calls("acme", chattonic.EndpointOperators))
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "UTC", noon, simulator.Team{Operators: 30})
+				require.NoError(t, w.ask(time.Second))
+				require.NoError(t, w.SetFault("acme", chattonic.EndpointOperators, c.fault))
+				var failure chattonic.Error
+				require.ErrorAs(t, w.ask(time.Second), &failure)
+				assert.Equal(t, c.cause, failure.Cause, failure)
+				w.row(noon, noon) // which is another endpoint
+				require.NoError(t, w.SetFault("", "", simulator.Fault{}))
+				require.NoError(t, w.ask(time.Second))
+				assert.Equal(t, 3, w.Calls("acme", chattonic.EndpointOperators))
+			})
 		})
 	}
 }
@@ -97,16 +96,26 @@ func TestFaultsAsTheyAreSent(t *testing.T) {
 	assert.Equal(t, []any{http.StatusBadGateway, "text/plain", "no"}, []any{resp.StatusCode, resp.Header.Get("Content-Type"), body})
 
 	_, body = ask(simulator.Fault{Truncate: true})
-	whole := string(simulator.OperatorsFixture())
-	assert.Equal(t, whole[:len(whole)/2], body)
-
-	start := time.Now()
-	_, body = ask(simulator.Fault{Delay: 30 * time.Millisecond, Drip: time.Millisecond})
-	assert.Equal(t, whole, body)
-	assert.GreaterOrEqual(t, time.Since(start), 30*time.Millisecond+time.Duration(len(whole)/64)*time.Millisecond)
+	fixture := string(simulator.OperatorsFixture())
+	assert.Equal(t, fixture[:len(fixture)/2], body)
 
 	_, body = ask(simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })})
 	assert.Equal(t, "/api/v1/acme/stats/operator", body)
+}
+
+func TestSlowFaults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
+		for _, fault := range []simulator.Fault{{Delay: time.Hour}, {Drip: time.Minute}, {Delay: time.Hour, Drip: time.Minute}} {
+			require.NoError(t, w.SetFault("", "", fault))
+			start := time.Now()
+			_, body := w.do(http.MethodGet, "/api/v1/acme/stats/operator", asked()["operator"], nil)
+			assert.Equal(t, string(simulator.OperatorsFixture()), body)
+			pieces := time.Duration(len(body)+63) / 64
+			assert.Equal(t, fault.Delay+pieces*fault.Drip, time.Since(start))
+		}
+	})
 }
 
 func TestAFaultMayBeLimited(t *testing.T) {
@@ -138,24 +147,20 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
-			require.NoError(t, w.SetFault("", "", fault))
-			done := make(chan error, 1)
-			go func() {
-				_, err := w.client.Operators(t.Context(), chattonic.Window{Start: noon, End: noon})
-				done <- err
-			}()
-			require.Eventually(t, func() bool { return w.Calls("acme", chattonic.EndpointOperators) == 1 }, 5*time.Second, time.Millisecond)
-			w.Close()
-			select {
-			case err := <-done:
-				require.Error(t, err)
-			case <-time.After(5 * time.Second):
-				require.Fail(t, "the request still waits")
-			}
-			w.Close()
-			require.NoError(t, w.SetFault("", "", simulator.Fault{}))
-			require.NoError(t, w.ask(time.Minute))
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
+				require.NoError(t, w.SetFault("", "", fault))
+				done := make(chan error, 1)
+				start := time.Now()
+				go func() { done <- w.ask(24 * time.Hour) }()
+				time.Sleep(time.Minute)
+				w.Close()
+				require.Error(t, <-done)
+				assert.Equal(t, time.Minute, time.Since(start))
+				w.Close()
+				require.NoError(t, w.SetFault("", "", simulator.Fault{}))
+				require.NoError(t, w.ask(time.Minute))
+			})
 		})
 	}
 }
@@ -178,15 +183,17 @@ func TestAClientThatIsGoneIsNotWorkedFor(t *testing.T) {
 
 func TestADelayEndsWithItsClient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
-	require.NoError(t, w.SetFault("", "", simulator.Fault{Delay: 5 * time.Second}))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
-	require.NoError(t, err)
-	start := time.Now()
-	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
-	assert.Less(t, time.Since(start), 4*time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
+		require.NoError(t, w.SetFault("", "", simulator.Fault{Delay: time.Hour}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/acme/stats/operator", http.NoBody)
+		require.NoError(t, err)
+		start := time.Now()
+		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
+		assert.Equal(t, time.Second, time.Since(start))
+	})
 }
 
 // failingWriter is a connection that is gone.
@@ -204,7 +211,7 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 	require.NoError(t, err)
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { w.ServeHTTP(failingWriter{}, req) })
 
-	_, client := serve(t, w.Server, "acme", chattonic.WithMaxBody(100_000))
+	client := newClient(t, w.transport, "acme", chattonic.WithMaxBody(100_000))
 	_, err = client.Operators(t.Context(), chattonic.Window{Start: noon, End: noon})
 	var failure chattonic.Error
 	require.ErrorAs(t, err, &failure)

@@ -2,8 +2,8 @@ package simulator_test
 
 import (
 	"context"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -43,13 +43,40 @@ func (c *clock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
 // noon is a Wednesday's in Buenos Aires.
 var noon = time.Date(2026, 5, 13, 15, 0, 0, 0, time.UTC)
 
+// network connects clients to a server in memory, so that also what waits for it
+// can be tested under synctest.
+type network chan net.Conn
+
+func (n network) Accept() (net.Conn, error) {
+	conn, open := <-n
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (n network) Close() error {
+	close(n)
+	return nil
+}
+
+func (n network) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+func (n network) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	n <- server
+	return client, nil
+}
+
+const baseURL = "http://simulator.example"
+
 // world is a simulation with a clock and a client of its only team.
 type world struct {
 	*simulator.Server
 	*clock
-	url    string
-	client *chattonic.Client
-	t      testing.TB
+	transport http.RoundTripper
+	client    *chattonic.Client
+	t         testing.TB
 }
 
 func newWorld(t testing.TB, zone string, now time.Time, team simulator.Team) *world {
@@ -63,25 +90,35 @@ func newWorld(t testing.TB, zone string, now time.Time, team simulator.Team) *wo
 	team.Token = token
 	w.Server, err = simulator.New(simulator.Options{Teams: []simulator.Team{team}, Now: w.Now, Location: location})
 	require.NoError(t, err)
-	w.url, w.client = serve(t, w.Server, team.Codename)
+	w.transport = serve(t, w.Server)
+	w.client = newClient(t, w.transport, team.Codename)
 	return w
 }
 
-// serve starts an HTTP server until the end of the test.
-func serve(t testing.TB, handler *simulator.Server, codename string, options ...chattonic.Option) (url string, _ *chattonic.Client) {
+// serve starts an HTTP server until the end of the test, and returns the way to it.
+func serve(t testing.TB, handler *simulator.Server) http.RoundTripper {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	t.Cleanup(handler.Close)
+	connections := make(network)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(connections) }()
+	t.Cleanup(func() {
+		handler.Close()
+		_ = server.Close()
+		<-served
+	})
 	// net/http sends a GET again when a kept connection turns out to be closed.
-	transport := &http.Transport{DisableKeepAlives: true}
-	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Transport{DialContext: connections.dial, DisableKeepAlives: true}
+}
+
+func newClient(t testing.TB, transport http.RoundTripper, codename string, options ...chattonic.Option) *chattonic.Client {
+	t.Helper()
 	options = append([]chattonic.Option{
 		chattonic.WithToken(token), chattonic.WithHTTPClient(&http.Client{Transport: transport}),
 	}, options...)
-	client, err := chattonic.New(server.URL, codename, options...)
+	client, err := chattonic.New(baseURL, codename, options...)
 	require.NoError(t, err)
-	return server.URL, client
+	return client
 }
 
 func (w *world) operators(start, end time.Time) *chattonic.Operators {

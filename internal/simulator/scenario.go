@@ -270,7 +270,7 @@ func (h history) total(ctx context.Context, from, to int64) (total tally, err er
 	return total, err
 }
 
-// arrived counts the queries that arrive in [from, to), a part of a backlog.
+// arrived counts the queries that arrive in [from, to), within one backlog.
 func (h history) arrived(ctx context.Context, from, to int64) (int64, error) {
 	if from >= to {
 		return 0, nil

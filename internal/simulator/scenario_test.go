@@ -132,8 +132,8 @@ func TestABacklogInAnotherTeamChangesNothing(t *testing.T) {
 		{Codename: "acme", Token: token, Operators: 4}, {Codename: "globex/ä", Token: token, Operators: 4},
 	}})
 	require.NoError(t, err)
-	_, acme := serve(t, server, "acme")
-	_, globex := serve(t, server, "globex/ä")
+	transport := serve(t, server)
+	acme, globex := newClient(t, transport, "acme"), newClient(t, transport, "globex/ä")
 	require.NoError(t, server.SetScenario("globex/ä", simulator.ScenarioBacklog))
 	clock.advance(10 * time.Minute)
 	window := chattonic.Window{Start: noon, End: clock.Now()}

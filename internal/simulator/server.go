@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // for the documented answers
 	"encoding/json"
 	"errors"
@@ -134,10 +135,6 @@ func New(options Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	location := options.Location
-	if location == nil {
-		location = time.UTC
-	}
 	if len(options.Teams) == 0 {
 		return nil, errors.New("there is no team to simulate: name at least one")
 	}
@@ -146,7 +143,7 @@ func New(options Options) (*Server, error) {
 	}
 	s.mux.HandleFunc("/", s.serveUnknown)
 	for _, config := range options.Teams {
-		if err := s.addTeam(config, location); err != nil {
+		if err := s.addTeam(config, cmp.Or(options.Location, time.UTC)); err != nil {
 			return nil, fmt.Errorf("team %q cannot be simulated: %w", config.Codename, err)
 		}
 	}
@@ -169,11 +166,11 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	case operators < 1 || operators > maxOperators:
 		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
 	}
-	parts := []uint64{config.Seed, uint64(operators)}
+	seeds := []uint64{config.Seed, uint64(operators)}
 	for _, c := range []byte(config.Codename) {
-		parts = append(parts, uint64(c))
+		seeds = append(seeds, uint64(c))
 	}
-	model := newModel(key(parts...), operators, location)
+	model := newModel(key(seeds...), operators, location)
 	t := &team{
 		Team:    config,
 		present: newHistory(model),
@@ -194,8 +191,8 @@ func (s *Server) team(codename string) *team {
 	return nil
 }
 
-// named returns the team with the codename, or all teams for "".
-func (s *Server) named(codename string) ([]*team, error) {
+// teamsNamed returns the team with the codename, or all teams for "".
+func (s *Server) teamsNamed(codename string) ([]*team, error) {
 	if codename == "" {
 		return s.teams, nil
 	}
@@ -209,14 +206,14 @@ func (s *Server) named(codename string) ([]*team, error) {
 	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
 }
 
-// SetScenario puts a scenario in force, for the team with the codename or, if
+// SetScenario starts a scenario, for the team with the codename or, if
 // that is empty, for all. It takes effect with the clock's next full second and
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
 	if !slices.Contains(Scenarios(), scenario) {
 		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, list(Scenarios()))
 	}
-	teams, err := s.named(codename)
+	teams, err := s.teamsNamed(codename)
 	if err != nil {
 		return err
 	}
@@ -232,7 +229,7 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 // to all if that is empty. The zero Fault ends faults. It fails where a name is
 // unknown.
 func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
-	teams, err := s.named(codename)
+	teams, err := s.teamsNamed(codename)
 	if err != nil {
 		return err
 	}

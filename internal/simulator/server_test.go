@@ -188,7 +188,7 @@ func TestUndocumentedRequestsAreRefused(t *testing.T) {
 	assert.Equal(t, 13, w.Calls("acme", chattonic.EndpointOperators), "the refused ones, save those to no known team or endpoint")
 	assert.Empty(t, w.Exports())
 	for _, path := range []string{"/", "/api/v1/acme", "/api/v2/acme/stats/operator", "/api/v1/%zz/stats/operator"} {
-		if resp, err := http.NewRequest(http.MethodGet, w.url+path, http.NoBody); err == nil {
+		if resp, err := http.NewRequest(http.MethodGet, baseURL+path, http.NoBody); err == nil {
 			response, _ := w.do(http.MethodGet, resp.URL.Path, asked()["operator"], nil)
 			assert.Equal(t, http.StatusNotFound, response.StatusCode, path)
 		}

@@ -35,13 +35,13 @@ func (m *model) visits(until int64) (count int64) {
 	}
 	start := m.dayStart(number)
 	length := m.dayStart(number+1) - start
-	passed, whole := 0.0, 0.0
+	passed, all := 0.0, 0.0
 	hours := 24 * float64(until-start*1000) / float64(length*1000)
 	for i, weight := range hourly {
 		passed += weight * min(1, max(0, hours-float64(i)))
-		whole += weight
+		all += weight
 	}
-	return count + int64(float64(m.dayVisits(number))*passed/whole)
+	return count + int64(float64(m.dayVisits(number))*passed/all)
 }
 
 // userSums counts users and messages.

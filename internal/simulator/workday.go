@@ -75,7 +75,7 @@ type step struct {
 type workday struct {
 	steps   []step
 	queries []query // by taken
-	// total is what the whole workday sums up to, unless it is still unknown.
+	// total is the sum of the complete workday, if it was computed before.
 	total *tally
 }
 

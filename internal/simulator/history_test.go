@@ -128,13 +128,11 @@ func TestBucketsAddUp(t *testing.T) {
 	withBacklog(t, w, random)
 	start, end := w.Now().Add(-50*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
 	ask := func(format string) []chattonic.DashboardRow {
-		client, err := chattonic.New(w.url, "acme", chattonic.WithToken(token), chattonic.WithDateFormatGroup(format))
-		require.NoError(t, err)
+		client := newClient(t, w.transport, "acme", chattonic.WithDateFormatGroup(format))
 		answer, err := client.Dashboard(t.Context(), chattonic.Window{Start: start, End: end})
 		require.NoError(t, err)
 		return answer.Rows
 	}
-	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	one := ask("0")
 	require.Len(t, one, 1)
 	require.Equal(t, chattonic.Text("0"), one[0].Date)
@@ -190,7 +188,7 @@ func (w *world) get(endpoint string, start, end time.Time) string {
 // do sends a request with the documented headers and those that are given.
 func (w *world) do(method, path string, query url.Values, header map[string]string) (*http.Response, string) {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.url+path+"?"+query.Encode(), http.NoBody)
+	req, err := http.NewRequest(method, baseURL+path+"?"+query.Encode(), http.NoBody)
 	require.NoError(w.t, err)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
@@ -198,8 +196,7 @@ func (w *world) do(method, path string, query url.Values, header map[string]stri
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
+	resp, err := w.transport.RoundTrip(req)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
