@@ -72,13 +72,13 @@ func requireAdditive(t *testing.T, w *world, start, cut, end time.Time) {
 	assert.Equal(t, one.TotalUsers, w.row(cut, cut).TotalUsers)
 }
 
-// withBacklog has a backlog come and go, some time before the clock's present.
-func withBacklog(t *testing.T, w *world, random *rand.Rand) {
+// withScenarios has scenarios come and go, some time before the clock's present.
+func withScenarios(t *testing.T, w *world, random *rand.Rand) {
 	t.Helper()
-	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
-	w.advance(time.Duration(random.Int64N(int64(2 * time.Hour))))
-	require.NoError(t, w.SetScenario("", simulator.ScenarioNormal))
-	w.advance(time.Duration(random.Int64N(int64(time.Hour))))
+	for _, scenario := range []simulator.Scenario{"backlog", "normal", "quiet", "normal", "backlog", "quiet", "backlog", "normal"} {
+		require.NoError(t, w.SetScenario("", scenario))
+		w.advance(time.Duration(random.Int64N(int64(2 * time.Hour))))
+	}
 }
 
 func TestAnswersAddUp(t *testing.T) {
@@ -94,7 +94,7 @@ func TestAnswersAddUp(t *testing.T) {
 			day := time.Date(2025, [...]time.Month{5, 4, 10, 9}[i], 1+random.IntN(6), 0, 0, 0, 0, location)
 			w := newWorld(t, zone, day.Add(time.Duration(random.Int64N(int64(24*time.Hour)))),
 				simulator.Team{Seed: seed, Operators: 1 + random.IntN(14)})
-			withBacklog(t, w, random)
+			withScenarios(t, w, random)
 			now := w.Now()
 			for range 8 {
 				at := func() time.Time { return now.Add(-time.Duration(random.Int64N(int64(60 * time.Hour)))) }
@@ -125,7 +125,7 @@ func TestBucketsAddUp(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 5, Operators: 9, Buckets: true})
-	withBacklog(t, w, random)
+	withScenarios(t, w, random)
 	start, end := w.Now().Add(-50*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
 	ask := func(format string) []chattonic.DashboardRow {
 		client := newClient(t, w.transport, "acme", chattonic.WithDateFormatGroup(format))
@@ -143,7 +143,7 @@ func TestBucketsAddUp(t *testing.T) {
 	}{
 		"%Y-%m-%d %H": {hoursTouched(start, end), start.UTC().Format("2006-01-02 15")},
 		"%H":          {24, start.UTC().Format("15")},
-		"%Y-%m-%d":    {3, start.UTC().Format("2006-01-02")},
+		"%Y-%m-%d":    {int(end.Truncate(24*time.Hour).Sub(start.Truncate(24*time.Hour))/(24*time.Hour)) + 1, start.UTC().Format("2006-01-02")},
 		"%Y 100%%":    {1, start.UTC().Format("2006") + " 100%"},
 	} {
 		rows := ask(format)
@@ -335,25 +335,31 @@ func TestADayIsBelievable(t *testing.T) {
 	assert.InDelta(t, 42, number(t, weekday.NPS), 10)
 	assert.Greater(t, number(t, weekday.Attention), 95.0)
 
+	first, tuesday := w.row(monday, monday.AddDate(0, 0, 1)), w.row(monday.AddDate(0, 0, 1), monday.AddDate(0, 0, 2))
+	assert.Greater(t, number(t, first.Resolved), 1.1*number(t, tuesday.Resolved))
+	assert.Greater(t, number(t, first.MessagesReceived), 1.1*number(t, tuesday.MessagesReceived))
+
 	night, midday := w.row(monday.Add(20*time.Hour), monday.Add(22*time.Hour)), w.row(monday.Add(8*time.Hour), monday.Add(10*time.Hour))
 	assert.Greater(t, number(t, midday.Resolved), 2*number(t, night.Resolved))
 
-	most, pending := 0, 0.0
+	most, pending, queues, empty := 0, 0.0, 0, 0
 	for step := range 24 * 7 {
 		w.set(monday.Add(time.Duration(step) * 43 * time.Minute))
 		answer := w.operators(w.Now(), w.Now())
-		online := 0
-		for _, o := range answer.Operators {
-			if o.Status == "online" {
-				online++
-			}
-		}
+		online := online(answer.Operators)
 		if step > 0 { // the first second of a day is before the first arrival
 			assert.GreaterOrEqual(t, online, 2, w.Now())
 		}
 		most = max(most, online)
 		pending += number(t, answer.QueryPending)
+		if n := number(t, answer.QueryPending); n >= 4 {
+			queues++
+		} else if n == 0 {
+			empty++
+		}
 	}
+	assert.Greater(t, queues, 10, "queues form")
+	assert.Greater(t, empty, 10, "and drain")
 	assert.InDelta(t, 15, most, 4)
 	assert.InDelta(t, 2, pending/24/7, 1.9)
 	w.set(monday.AddDate(0, 0, 7))

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -72,6 +73,62 @@ func TestDaysFollowEachOther(t *testing.T) {
 	assert.Equal(t, (int(first.Weekday())+6)%7, weekday(0))
 }
 
+// TestNoQueryIsLost follows the queries of a team through random scenarios.
+func TestNoQueryIsLost(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		now := time.Date(2026, 5, 13, random.IntN(24), random.IntN(60), 0, 0, time.UTC)
+		h := newHistory(newModel(seed, 1+random.IntN(20), time.UTC))
+		last := now.Add(-24 * time.Hour).UnixMilli()
+		longest := []time.Duration{time.Minute, 10 * time.Minute, 5 * time.Hour}[seed%3]
+		for range 40 {
+			if random.IntN(2) == 0 {
+				h = h.with(Scenarios()[random.IntN(3)], now)
+			}
+			now = now.Add(time.Duration(random.Int64N(int64(longest)))).Truncate(time.Millisecond)
+			at := now.UnixMilli()
+			sums, err := h.total(t.Context(), last, at)
+			require.NoError(t, err)
+			givenUp, err := h.givenUp(t.Context(), last, at)
+			require.NoError(t, err)
+			waiting, inProgress := atWork(t, h, at)
+			waitingBefore, inProgressBefore := atWork(t, h, last)
+			came, went := sums.arrived+h.extras(last, at), sums.resolved+sums.failed+sums.abandoned+givenUp
+			require.Equal(t, came-went, waiting+inProgress-waitingBefore-inProgressBefore, "seed %d, at %v, %v", seed, now, h.periods)
+			require.GreaterOrEqual(t, waiting, int64(0))
+			require.GreaterOrEqual(t, sums.free, int64(0))
+			require.GreaterOrEqual(t, sums.online, sums.free)
+			if random.IntN(4) > 0 {
+				last = at
+			}
+		}
+	}
+}
+
+// atWork returns how many queries wait and are in progress.
+func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
+	t.Helper()
+	waiting, err := h.waiting(t.Context(), at)
+	require.NoError(t, err)
+	for _, p := range h.presences(at) {
+		inProgress += int64(p.load)
+	}
+	return waiting, inProgress
+}
+
+func TestActiveUsersAreDistinct(t *testing.T) {
+	t.Parallel()
+	m := newModel(1, 10, time.UTC)
+	for visits := range int64(2000) {
+		active := m.activeUsers(visits, visits/10)
+		require.GreaterOrEqual(t, active, visits/10)
+		require.LessOrEqual(t, active, visits)
+		require.LessOrEqual(t, active, m.activeUsers(visits+1, visits/10))
+	}
+	assert.Less(t, m.activeUsers(20_000, 2000), int64(10_000))
+}
+
 // BenchmarkOperators24h answers a day's window for 10,000 operators.
 func BenchmarkOperators24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
@@ -99,6 +156,17 @@ func BenchmarkMonth(b *testing.B) {
 	for b.Loop() {
 		team := newTestTeam(b, 50, present)
 		_, err := team.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present)
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkBacklog24h answers a day's window for 10,000 operators who left a few
+// hours ago.
+func BenchmarkBacklog24h(b *testing.B) {
+	team := newTestTeam(b, 10_000, present)
+	team.setScenario(ScenarioBacklog, present.Add(-5*time.Hour))
+	for b.Loop() {
+		_, err := team.operators(b.Context(), last24h, present)
 		require.NoError(b, err)
 	}
 }
