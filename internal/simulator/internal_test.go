@@ -76,12 +76,15 @@ func TestDaysFollowEachOther(t *testing.T) {
 // TestNoQueryIsLost follows the queries of a team through random scenarios.
 func TestNoQueryIsLost(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		now := time.Date(2026, 5, 13, random.IntN(24), random.IntN(60), 0, 0, time.UTC)
+		if seed%2 == 0 { // shortly before the end of a day
+			now = time.Date(2026, 5, 13, dayBegins-1, 50, 0, 0, time.UTC)
+		}
 		h := newHistory(newModel(seed, 1+random.IntN(20), time.UTC))
 		last := now.Add(-24 * time.Hour).UnixMilli()
-		longest := []time.Duration{time.Minute, 10 * time.Minute, 5 * time.Hour}[seed%3]
+		longest := []time.Duration{2 * time.Second, time.Minute, 10 * time.Minute, 5 * time.Hour}[seed/2%4]
 		for range 40 {
 			if random.IntN(2) == 0 {
 				h = h.with(Scenarios()[random.IntN(3)], now)
@@ -115,6 +118,66 @@ func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
 		inProgress += int64(p.load)
 	}
 	return waiting, inProgress
+}
+
+// TestSumsAreThoseOfTheMoments looks at what operators do in every second of a
+// day, and compares the sums.
+func TestSumsAreThoseOfTheMoments(t *testing.T) {
+	t.Parallel()
+	h := newHistory(newModel(3, 6, time.UTC))
+	number := h.dayOf(present.Unix())
+	ordinary := h.day(number)
+	at := present.Add(-10 * time.Hour)
+	for _, s := range []Scenario{ScenarioQuiet, ScenarioNormal, ScenarioBacklog, ScenarioNormal, ScenarioBacklog, ScenarioQuiet} {
+		h = h.with(s, at)
+		at = at.Add(97 * time.Minute)
+	}
+	for _, d := range []*day{ordinary, h.day(number)} {
+		for _, operator := range h.able {
+			s := d.shift(operator)
+			var sum tally
+			for second := int64(1); second < d.length; second++ {
+				p := s.presence((second - s.start) * 1000)
+				switch {
+				case p.state == online && p.load == 0:
+					sum.free += 1000
+					fallthrough
+				case p.state == online:
+					sum.online += 1000
+				case p.state == away:
+					sum.away += 1000
+				default:
+					require.Zero(t, p.load, "who is offline handles no query")
+				}
+				got := s.until((second - s.start) * 1000)
+				require.Equal(t, sum, tally{online: got.online, away: got.away, free: got.free}, "operator %d, second %d", operator, second)
+			}
+		}
+	}
+}
+
+func TestWorkdays(t *testing.T) {
+	t.Parallel()
+	duringBreaks := 0
+	for load, paces := range workdays() {
+		for _, variants := range paces {
+			for _, w := range variants {
+				require.Greater(t, len(w.queries), 20)
+				for _, q := range w.queries {
+					require.GreaterOrEqual(t, q.arrived, int64(0))
+					require.GreaterOrEqual(t, q.taken-q.arrived, int64(leastWait))
+					require.Less(t, q.ended, int64(shiftLength))
+					at := w.presence(q.taken*1000 + 1)
+					require.LessOrEqual(t, at.load, load+1)
+					require.True(t, q.outcome == gaveUp || at.state == online)
+					if w.presence(q.arrived*1000).state == away {
+						duringBreaks++
+					}
+				}
+			}
+		}
+	}
+	assert.Greater(t, duringBreaks, 300, "a queue forms during breaks")
 }
 
 func TestActiveUsersAreDistinct(t *testing.T) {

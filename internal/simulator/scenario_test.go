@@ -53,8 +53,10 @@ func TestABacklogGrowsAndDrains(t *testing.T) {
 				}
 			}
 			require.NoError(t, w.SetScenario("", simulator.ScenarioNormal))
-			w.advance(time.Minute)
-			assert.NotZero(t, online(w.operators(now, now).Operators))
+			w.advance(2 * time.Second)
+			assert.Less(t, online(w.operators(now, now).Operators), 5, "nobody is back at once")
+			w.advance(58 * time.Second)
+			assert.Equal(t, 9, online(w.operators(now, now).Operators), "all but the account never used are back")
 			w.advance(9 * time.Minute)
 			assert.Less(t, number(t, w.operators(now, now).QueryPending), 15.0)
 			assert.Greater(t, number(t, w.row(now, w.Now()).Resolved), last/2)
