@@ -125,6 +125,8 @@ func TestABacklogIsBounded(t *testing.T) {
 	row := w.row(noon, w.Now())
 	assert.Greater(t, number(t, row.Failed), 23*1200.0)
 	assert.Zero(t, number(t, row.Attention))
+	assert.Greater(t, number(t, row.MessagesReceived), 25*1200.0, "each query of a backlog is a message")
+	assert.Greater(t, number(t, row.MessagesSent), 25*1200.0)
 }
 
 func TestABacklogInAnotherTeamChangesNothing(t *testing.T) {

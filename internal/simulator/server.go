@@ -122,6 +122,7 @@ func (t *team) history() history {
 	return t.present
 }
 
+// setScenario starts a scenario with the next full second.
 func (t *team) setScenario(s Scenario, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,7 +142,9 @@ func New(options Options) (*Server, error) {
 	for _, e := range endpoints {
 		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e.Name) })
 	}
-	s.mux.HandleFunc("/", s.serveUnknown)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
+	})
 	for _, config := range options.Teams {
 		if err := s.addTeam(config, cmp.Or(options.Location, time.UTC)); err != nil {
 			return nil, fmt.Errorf("team %q cannot be simulated: %w", config.Codename, err)
@@ -203,11 +206,11 @@ func (s *Server) teamsNamed(codename string) ([]*team, error) {
 	for _, t := range s.teams {
 		names = append(names, t.Codename)
 	}
-	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
+	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
 }
 
-// SetScenario starts a scenario, for the team with the codename or, if
-// that is empty, for all. It takes effect with the clock's next full second and
+// SetScenario starts a scenario, for the team with the codename or, if that is
+// empty, for all. It takes effect with the clock's next full second and
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
 	if !slices.Contains(Scenarios(), scenario) {
@@ -287,10 +290,7 @@ func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 // connection by a panic with http.ErrAbortHandler, as net/http provides for.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request) {
-	s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
-}
-
+// serve answers a request to an endpoint.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, e chattonic.Endpoint) {
 	codename := r.PathValue("codename")
 	t := s.team(codename)
