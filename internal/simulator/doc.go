@@ -12,7 +12,7 @@
 // is assigned to an operator, and is resolved or fails. Users who wait too long
 // give up, which fails their query. Some of the users whose query is resolved
 // answer the NPS question. Users and messages are counted for those whom the bot
-// serves. Every shift is one of 128 workdays that are drawn once: which one, and
+// serves. Every shift is one of 256 workdays that are drawn once: which one, and
 // when it begins, depends on the team, the operator and the day. A day on which
 // the scenario changes is computed from the same workdays.
 //

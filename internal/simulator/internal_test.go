@@ -31,10 +31,10 @@ func TestTheNightIsCovered(t *testing.T) {
 	require.NoError(t, err)
 	for operators := 10; operators <= 40; operators++ {
 		m := newModel(uint64(operators), operators, location)
-		for number := 2100; number < 2121; number++ {
+		for number := 2100; number < 2114; number++ {
 			length := m.dayStart(number+1) - m.dayStart(number)
 			shifts := m.roster(number, length)
-			for at := int64(1); at < length; at += 5 * minute {
+			for at := int64(1); at < length; at += 7 * minute {
 				there, atWork := 0, 0
 				for _, s := range shifts {
 					switch s.presence((at - s.start) * 1000).state {
@@ -44,8 +44,13 @@ func TestTheNightIsCovered(t *testing.T) {
 						there++
 					}
 				}
-				require.GreaterOrEqual(t, there, 2, "%d operators, day %d, second %d", operators, number, at)
-				require.GreaterOrEqual(t, atWork, 1, "%d operators, day %d, second %d", operators, number, at)
+				least := 1
+				if operators >= 28 { // on a weekend 14 of them work
+					least = 2
+				}
+				if there < 2 || atWork < least {
+					require.Fail(t, "too few are there", "%d operators, day %d, second %d: %d, of whom %d at work", operators, number, at, there, atWork)
+				}
 			}
 		}
 	}
@@ -76,13 +81,13 @@ func TestDaysFollowEachOther(t *testing.T) {
 // TestNoQueryIsLost follows the queries of a team through random scenarios.
 func TestNoQueryIsLost(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		now := time.Date(2026, 5, 13, random.IntN(24), random.IntN(60), 0, 0, time.UTC)
 		if seed%2 == 0 { // shortly before the end of a day
 			now = time.Date(2026, 5, 13, dayBegins-1, 50, 0, 0, time.UTC)
 		}
-		h := newHistory(newModel(seed, 1+random.IntN(20), time.UTC))
+		h := newHistory(newModel(seed, 1+random.IntN(12), time.UTC))
 		last := now.Add(-24 * time.Hour).UnixMilli()
 		longest := []time.Duration{2 * time.Second, time.Minute, 10 * time.Minute, 5 * time.Hour}[seed/2%4]
 		for range 40 {
@@ -133,7 +138,7 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 		at = at.Add(97 * time.Minute)
 	}
 	for _, d := range []*day{ordinary, h.day(number)} {
-		for _, operator := range h.able {
+		for _, operator := range h.able[:2] {
 			s := d.shift(operator)
 			var sum tally
 			for second := int64(1); second < d.length; second++ {
@@ -146,11 +151,13 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 					sum.online += 1000
 				case p.state == away:
 					sum.away += 1000
-				default:
-					require.Zero(t, p.load, "who is offline handles no query")
+				case p.load > 0:
+					require.Fail(t, "who is offline handles a query", "operator %d, second %d", operator, second)
 				}
 				got := s.until((second - s.start) * 1000)
-				require.Equal(t, sum, tally{online: got.online, away: got.away, free: got.free}, "operator %d, second %d", operator, second)
+				if got := (tally{online: got.online, away: got.away, free: got.free}); got != sum {
+					require.Equal(t, sum, got, "operator %d, second %d", operator, second)
+				}
 			}
 		}
 	}
@@ -159,9 +166,9 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 func TestWorkdays(t *testing.T) {
 	t.Parallel()
 	duringBreaks := 0
-	for load, paces := range workdays() {
-		for _, variants := range paces {
-			for _, w := range variants {
+	for load, kinds := range workdays() {
+		for _, breakTimes := range kinds {
+			for _, w := range breakTimes {
 				require.Greater(t, len(w.queries), 20)
 				for _, q := range w.queries {
 					require.GreaterOrEqual(t, q.arrived, int64(0))

@@ -25,7 +25,8 @@ func unit(key uint64) float64 { return float64(key>>11) / (1 << 53) }
 // What a key is for, so that the random numbers do not depend on each other.
 const (
 	forWorkday uint64 = iota + 1
-	forRoster
+	forPace
+	forDraw
 	forStart
 	forVisits
 	forReturn

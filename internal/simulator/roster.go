@@ -112,10 +112,12 @@ func (m *model) roster(day int, length int64) []shift {
 			start = 3*hour + int64(i-crew)*6*hour/int64(between-1) +
 				int64(key(m.seed, forStart, uint64(day), uint64(operator))%(10*minute))
 		}
-		pace := key(m.seed, forStart, uint64(operator)) % paces
-		// Operators who come together have their breaks at different times.
-		variant := (uint64(i) + staggers*key(m.seed, forRoster, uint64(day))) % variants
-		shifts[operator] = shift{start, workdays()[operator%maxLoad][pace][variant]}
+		pace := key(m.seed, forPace, uint64(operator)) % paces
+		draw := key(m.seed, forDraw, uint64(day), uint64(operator)) % draws
+		// Operators who come one after the other have their breaks at different times.
+		place := int64(i%crewPlaces) * breakEvery / crewPlaces
+		first := ((place-start)%breakEvery + breakEvery) % breakEvery
+		shifts[operator] = shift{start, workdays()[operator%maxLoad][pace+paces*draw][first*breakTimes/breakEvery]}
 	}
 	return shifts
 }

@@ -22,11 +22,19 @@ const (
 	failShare   = 5  // of the handled queries, in percent
 	answerShare = 35 // of the resolved queries, in percent, whose users answer the NPS question
 
-	// maxLoad, paces and variants are how many kinds of workdays there are: by
-	// the queries at a time, the speed of the operator, and chance.
-	maxLoad, paces, variants = 2, 4, 16
-	// staggers is how many variants in a row have their breaks at different times.
-	staggers = 4
+	// maxLoad is how many queries an operator handles at a time, at most.
+	maxLoad = 2
+	// paces is how many speeds of operators there are, and draws how many different
+	// workdays of the same kind.
+	paces, draws = 4, 2
+	// breakEvery is how many seconds pass from one break to the next. Who has the
+	// first one breakEvery/crewPlaces later than another operator is never on a
+	// break at the same time.
+	breakEvery, crewPlaces = 3 * hour, 4
+	// breakTimes is how many times of the first break there are. That of a workday
+	// may be breakEvery/breakTimes early, so no break may be longer than what that
+	// leaves of breakEvery/crewPlaces.
+	breakTimes = 16
 
 	// never is a second after all times.
 	never = int64(1) << 40
@@ -219,11 +227,11 @@ func (w *workday) overlay(from, to int64, s state) {
 }
 
 // workdays holds the workdays that all teams draw from.
-var workdays = sync.OnceValue(func() (all [maxLoad][paces][variants]*workday) {
+var workdays = sync.OnceValue(func() (all [maxLoad][paces * draws][breakTimes]*workday) {
 	for load := range maxLoad {
-		for pace := range paces {
-			for variant := range variants {
-				all[load][pace][variant] = newWorkday(load+1, pace, variant)
+		for kind := range paces * draws {
+			for breakTime := range breakTimes {
+				all[load][kind][breakTime] = newWorkday(load+1, kind, breakTime)
 			}
 		}
 	}
@@ -231,21 +239,20 @@ var workdays = sync.OnceValue(func() (all [maxLoad][paces][variants]*workday) {
 })
 
 // newWorkday draws a workday of an operator who handles up to load queries at a
-// time: four stretches of work, with breaks in between that begin when all
-// queries of the stretch are done.
-func newWorkday(load, pace, variant int) *workday {
+// time. In the middle there is a meal, before and after it a short break; when one
+// begins, all queries are done.
+func newWorkday(load, kind, breakTime int) *workday {
 	w := &workday{steps: []step{{0, online}}}
-	place := int64(variant % staggers)
-	from := int64(0)
+	first, from := int64(breakTime*breakEvery/breakTimes), int64(0)
 	for i, pause := range []struct{ start, length int64 }{
-		{minute * (60 + 22*place), 10 * minute},
-		{minute * (160 + 45*place), 35 * minute},
-		{minute * (380 + 22*place), 10 * minute},
-		{shiftLength, 0},
+		{first, 10 * minute}, {first + breakEvery, 30 * minute}, {first + 2*breakEvery, 10 * minute}, {shiftLength, 0},
 	} {
+		if pause.start < 40*minute || pause.start < shiftLength && pause.start > shiftLength-40*minute {
+			continue // no break so soon, or so late
+		}
 		for lane := range load {
-			k := key(forWorkday, uint64(load), uint64(pace), uint64(variant), uint64(i), uint64(lane))
-			w.handle(k, from, pause.start, 0.8+0.4*float64(pace)/(paces-1))
+			k := key(forWorkday, uint64(load), uint64(kind), uint64(breakTime), uint64(i), uint64(lane))
+			w.handle(k, from, pause.start, 0.8+0.4*float64(kind%paces)/(paces-1))
 		}
 		from = pause.start + pause.length
 		w.steps = append(w.steps, step{pause.start, away}, step{from, online})
