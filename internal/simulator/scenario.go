@@ -176,7 +176,7 @@ func (d *day) presence(operator int, at int64) presence {
 // adjusted returns what an operator does on a day that is not ordinary, in
 // seconds of the day.
 func (d *day) adjusted(operator int, s shift) *workday {
-	w := &workday{}
+	w := &workday{queries: make([]query, 0, len(s.queries))}
 	for _, step := range s.steps {
 		step.at += s.start
 		w.steps = append(w.steps, step)
@@ -200,7 +200,6 @@ func (d *day) adjusted(operator int, s shift) *workday {
 			d.drain(w, operator, p)
 		}
 	}
-	w.sortQueries()
 	return w
 }
 
@@ -241,6 +240,7 @@ func (d *day) drain(w *workday, operator int, p period) {
 		to = max(to, q.ended)
 	}
 	w.overlay(from, to, online)
+	w.sortQueries()
 }
 
 // sums returns what each operator does in [from, to), in milliseconds since 1970.
