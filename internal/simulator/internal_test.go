@@ -31,7 +31,7 @@ func TestTheNightIsCovered(t *testing.T) {
 	require.NoError(t, err)
 	for operators := 10; operators <= 40; operators++ {
 		m := newModel(uint64(operators), operators, location)
-		for number := 2100; number < 2114; number++ {
+		for number := 2100; number < 2107; number++ {
 			length := m.dayStart(number+1) - m.dayStart(number)
 			shifts := m.roster(number, length)
 			for at := int64(1); at < length; at += 7 * minute {
@@ -153,6 +153,9 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 					sum.away += 1000
 				case p.load > 0:
 					require.Fail(t, "who is offline handles a query", "operator %d, second %d", operator, second)
+				}
+				if second%7 > 0 {
+					continue
 				}
 				got := s.until((second - s.start) * 1000)
 				if got := (tally{online: got.online, away: got.away, free: got.free}); got != sum {
