@@ -81,7 +81,7 @@ func TestDaysFollowEachOther(t *testing.T) {
 // TestNoQueryIsLost follows the queries of a team through random scenarios.
 func TestNoQueryIsLost(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(40) {
+	for seed := range uint64(24) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		now := time.Date(2026, 5, 13, random.IntN(24), random.IntN(60), 0, 0, time.UTC)
 		if seed%2 == 0 { // shortly before the end of a day
@@ -112,6 +112,23 @@ func TestNoQueryIsLost(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAQueueDrainsIntoTheNextDay has a quiet scenario begin while operators
+// handle the queue of a backlog, and the next day before they are done.
+func TestAQueueDrainsIntoTheNextDay(t *testing.T) {
+	t.Parallel()
+	h := newHistory(newModel(1, 20, time.UTC))
+	midnight := time.Date(2026, 5, 13, dayBegins, 0, 0, 0, time.UTC)
+	h = h.with(ScenarioBacklog, midnight.Add(-4*time.Minute))
+	h = h.with(ScenarioNormal, midnight.Add(-3*time.Minute-30*time.Second))
+	h = h.with(ScenarioQuiet, midnight.Add(-10*time.Second))
+	_, inProgress := atWork(t, h, midnight.UnixMilli())
+	require.Greater(t, inProgress, int64(5))
+	after, err := h.total(t.Context(), midnight.UnixMilli(), midnight.Add(10*time.Minute).UnixMilli())
+	require.NoError(t, err)
+	assert.Equal(t, inProgress, after.resolved+after.failed)
+	assert.Zero(t, after.assigned)
 }
 
 // atWork returns how many queries wait and are in progress.
