@@ -37,9 +37,9 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // asProgram is the variable that has the test binary be the exporter.
@@ -160,13 +160,13 @@ func up(t *testing.T, text string) map[string]float64 {
 
 // simulated is a Chat-Tonic with the documented answers for acme and beta.
 type simulated struct {
-	*chattonictest.Server
+	*simulator.Server
 	url string
 }
 
 func startAPI(t *testing.T) simulated {
 	t.Helper()
-	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{
 		{Codename: "acme", Token: token, Documented: true},
 		{Codename: "beta", Token: token, Documented: true},
 	}})
@@ -375,7 +375,7 @@ func TestOnceDemo(t *testing.T) {
 
 func TestOnceWithTeamDown(t *testing.T) {
 	api := startAPI(t)
-	require.NoError(t, api.SetFault("beta", "", chattonictest.Fault{Status: http.StatusInternalServerError}))
+	require.NoError(t, api.SetFault("beta", "", simulator.Fault{Status: http.StatusInternalServerError}))
 	stdout, stderr, err := command(t, "--once", "--config.file="+file(t, "teams.yml", api.config("acme", "beta")))
 	require.EqualError(t, err, "not all was read of beta; the log says why")
 	assert.Equal(t, map[string]float64{"acme": 1, "beta": 0}, up(t, stdout))
@@ -410,7 +410,7 @@ func TestServeDemo(t *testing.T) {
 // TestEnd ends the exporter while a scrape waits for the API.
 func TestEnd(t *testing.T) {
 	api := startAPI(t)
-	require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Delay: time.Second}))
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Delay: time.Second}))
 	e := startExporter(t, "--config.file="+file(t, "teams.yml", api.config("acme")))
 	type answer struct {
 		status int
@@ -658,7 +658,7 @@ func TestCheck(t *testing.T) {
 	assert.NotContains(t, stdout, token)
 	require.NoError(t, os.Unsetenv(tokenVariable))
 
-	require.NoError(t, api.SetFault("beta", "", chattonictest.Fault{Status: http.StatusUnauthorized}))
+	require.NoError(t, api.SetFault("beta", "", simulator.Fault{Status: http.StatusUnauthorized}))
 	for _, c := range []struct {
 		want   int
 		args   []string
@@ -744,13 +744,13 @@ func TestNPSExport(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, stdout, `team "beta", user type detractor, from 2021-11-01T00:00:00Z to 2021-12-01T00:00:00Z`)
 	assert.NotContains(t, stdout+stderr, token)
-	assert.Equal(t, []chattonictest.Export{{
+	assert.Equal(t, []simulator.Export{{
 		Codename: "beta", UserType: chattonic.UserTypeDetractor,
 		Window: chattonic.Window{Start: time.Date(2021, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)},
 	}}, api.Exports())
 
 	// A limit of the time that a call may take holds for this one, too.
-	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
+	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
 	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
 }
@@ -800,7 +800,7 @@ func TestWebFlags(t *testing.T) {
 		profile, _ = get(t, e.url+"/debug/pprof/cmdline")
 		answers := make(chan struct{})
 		before := api.Calls("acme", chattonic.EndpointOperators)
-		require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Times: 1, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answers })}))
+		require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Times: 1, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answers })}))
 		first := make(chan struct{})
 		go func() {
 			defer close(first)
@@ -884,20 +884,20 @@ func startProgram(t *testing.T, environment []string, args ...string) (url strin
 }
 
 // tokenFaults are answers of an API that fails, and some that quote the token.
-func tokenFaults(elsewhere string) map[string]chattonictest.Fault {
-	quote := func(status int, contentType, body string) chattonictest.Fault {
-		return chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func tokenFaults(elsewhere string) map[string]simulator.Fault {
+	quote := func(status int, contentType, body string) simulator.Fault {
+		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", contentType)
 			w.Header().Set("X-Quote", r.Header.Get("Authorization"))
 			w.WriteHeader(status)
 			_, _ = fmt.Fprintf(w, body, r.Header.Get("Authorization"))
 		})}
 	}
-	return map[string]chattonictest.Fault{
+	return map[string]simulator.Fault{
 		"none":              {},
 		"refused":           {Status: http.StatusUnauthorized},
 		"broken":            {Status: http.StatusInternalServerError},
-		"cut":               {Cut: chattonictest.CutBeforeHeader, Times: 1},
+		"cut":               {Cut: simulator.CutBeforeHeader, Times: 1},
 		"redirect":          {Redirect: elsewhere + "/?token=" + hiddenToken},
 		"quoted in error":   quote(http.StatusForbidden, "application/json", `{"status": false, "message": %q}`),
 		"quoted in HTML":    quote(http.StatusOK, "text/html", `<html>%s</html>`),
@@ -936,7 +936,7 @@ func TestTokenIsNowhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{{Codename: "acme", Token: hiddenToken, Documented: true}}})
+			api, err := simulator.New(simulator.Options{Teams: []simulator.Team{{Codename: "acme", Token: hiddenToken, Documented: true}}})
 			require.NoError(t, err)
 			server := httptest.NewServer(api)
 			t.Cleanup(func() { api.Close(); server.Close() })

@@ -28,9 +28,9 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -46,7 +46,7 @@ const twoTeams = `
 
 // api is a simulated API with the teams acme and globex, whose clock can be set.
 type simulated struct {
-	*chattonictest.Server
+	*simulator.Server
 	url   string
 	now   atomic.Pointer[time.Time]
 	calls atomic.Int64
@@ -72,20 +72,20 @@ func (s *simulated) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func simulate(t *testing.T, adjust func(*chattonictest.Team)) *simulated {
+func simulate(t *testing.T, adjust func(*simulator.Team)) *simulated {
 	t.Helper()
 	s := new(simulated)
 	s.now.Store(&present)
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for i, codename := range []string{"acme", "globex"} {
-		team := chattonictest.Team{Codename: codename, Token: "secret", Seed: uint64(i), Operators: 4 + i}
+		team := simulator.Team{Codename: codename, Token: "secret", Seed: uint64(i), Operators: 4 + i}
 		if adjust != nil {
 			adjust(&team)
 		}
 		teams = append(teams, team)
 	}
 	var err error
-	s.Server, err = chattonictest.New(chattonictest.Options{Teams: teams, Now: func() time.Time { return *s.now.Load() }})
+	s.Server, err = simulator.New(simulator.Options{Teams: teams, Now: func() time.Time { return *s.now.Load() }})
 	require.NoError(t, err)
 	server := httptest.NewServer(http.HandlerFunc(s.serve))
 	s.url = server.URL
@@ -418,7 +418,7 @@ func TestFailingCallEndsTheRun(t *testing.T) {
 
 func TestCallThatHangsIsEnded(t *testing.T) {
 	s := simulate(t, nil)
-	require.NoError(t, s.SetFault("globex", chattonic.EndpointDashboard, chattonictest.Fault{Delay: time.Hour}))
+	require.NoError(t, s.SetFault("globex", chattonic.EndpointDashboard, simulator.Fault{Delay: time.Hour}))
 	o := s.options(t)
 	// On a busy machine another call could take as long as this one may.
 	c := s.config(t, "\n  - {codename: globex, windows: [1h], collectors: [dashboard]}\n")
@@ -694,7 +694,7 @@ func TestRateOfCalls(t *testing.T) {
 }
 
 func TestSeveralRowsAreWarnedOfOnce(t *testing.T) {
-	s := simulate(t, func(team *chattonictest.Team) { team.Buckets = true })
+	s := simulate(t, func(team *simulator.Team) { team.Buckets = true })
 	o := s.options(t)
 	var logs bytes.Buffer
 	o.Logger, o.Codenames = log.NewLogfmtLogger(log.NewSyncWriter(&logs)), []string{"acme"}

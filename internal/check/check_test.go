@@ -24,8 +24,8 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -39,7 +39,7 @@ const secret = "s3cr3t_t0ken"
 
 // fixture is a simulated Chat-Tonic and what is checked of it.
 type fixture struct {
-	*chattonictest.Server
+	*simulator.Server
 	options Options
 	out     bytes.Buffer
 }
@@ -48,14 +48,14 @@ type fixture struct {
 // at work, and configures some of them.
 func start(t *testing.T, teams string) *fixture {
 	t.Helper()
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for _, codename := range []string{"acme", "beta", "gamma", "delta", "epsilon", "zeta"} {
-		simulated = append(simulated, chattonictest.Team{Codename: codename, Token: secret, Documented: true})
+		simulated = append(simulated, simulator.Team{Codename: codename, Token: secret, Documented: true})
 	}
-	simulated = append(simulated, chattonictest.Team{Codename: "busy", Token: secret, Operators: 12, Seed: 3})
+	simulated = append(simulated, simulator.Team{Codename: "busy", Token: secret, Operators: 12, Seed: 3})
 	f := new(fixture)
 	var err error
-	f.Server, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: func() time.Time { return noon }})
+	f.Server, err = simulator.New(simulator.Options{Teams: simulated, Now: func() time.Time { return noon }})
 	require.NoError(t, err)
 	server := httptest.NewServer(f.Server)
 	t.Cleanup(func() { f.Close(); server.Close() })
@@ -80,17 +80,17 @@ func (f *fixture) report(t *testing.T) (r Report, err error) {
 	return r, err
 }
 
-func (f *fixture) meet(t *testing.T, team string, e chattonic.Endpoint, fault chattonictest.Fault) {
+func (f *fixture) meet(t *testing.T, team string, e chattonic.Endpoint, fault simulator.Fault) {
 	t.Helper()
 	require.NoError(t, f.SetFault(team, e, fault))
 }
 
 // edited is the documented answer of the operators with a part of it changed.
-func edited(t *testing.T, old, changed string) chattonictest.Fault {
+func edited(t *testing.T, old, changed string) simulator.Fault {
 	t.Helper()
-	text := string(chattonictest.OperatorsFixture())
+	text := string(simulator.OperatorsFixture())
 	require.Contains(t, text, old)
-	return chattonictest.Fault{Body: []byte(strings.Replace(text, old, changed, 1))}
+	return simulator.Fault{Body: []byte(strings.Replace(text, old, changed, 1))}
 }
 
 const several = `
@@ -198,17 +198,17 @@ func TestLinesCountsSamples(t *testing.T) {
 func TestFailures(t *testing.T) {
 	yes, no := new(true), new(false)
 	for name, c := range map[string]struct {
-		fault              chattonictest.Fault
+		fault              simulator.Fault
 		reachable, accepts *bool
 		want               string
 	}{
-		"401":      {chattonictest.Fault{Status: 401}, yes, no, "HTTP 401, the access token was not accepted: check that it is current"},
-		"403":      {chattonictest.Fault{Status: 403}, yes, no, "HTTP 403, the access token may not see this team: check the token and the codename"},
-		"500":      {chattonictest.Fault{Status: 500, Body: []byte("the body")}, yes, nil, "HTTP 500"},
-		"no JSON":  {chattonictest.Fault{Body: []byte("<the body>")}, yes, nil, "the answer is not valid JSON after 0 bytes"},
-		"too long": {chattonictest.Fault{Body: bytes.Repeat([]byte(" "), 2<<20)}, yes, nil, "the answer has more than 1048576 bytes: raise the limit if it is right"},
-		"timeout":  {chattonictest.Fault{Delay: time.Hour}, no, nil, "no answer in time"},
-		"redirect": {chattonictest.Fault{Redirect: "http://elsewhere.example/"}, yes, nil, "redirected to another host, port or scheme, where the access token must not go: check the base URL"},
+		"401":      {simulator.Fault{Status: 401}, yes, no, "HTTP 401, the access token was not accepted: check that it is current"},
+		"403":      {simulator.Fault{Status: 403}, yes, no, "HTTP 403, the access token may not see this team: check the token and the codename"},
+		"500":      {simulator.Fault{Status: 500, Body: []byte("the body")}, yes, nil, "HTTP 500"},
+		"no JSON":  {simulator.Fault{Body: []byte("<the body>")}, yes, nil, "the answer is not valid JSON after 0 bytes"},
+		"too long": {simulator.Fault{Body: bytes.Repeat([]byte(" "), 2<<20)}, yes, nil, "the answer has more than 1048576 bytes: raise the limit if it is right"},
+		"timeout":  {simulator.Fault{Delay: time.Hour}, no, nil, "no answer in time"},
+		"redirect": {simulator.Fault{Redirect: "http://elsewhere.example/"}, yes, nil, "redirected to another host, port or scheme, where the access token must not go: check the base URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, "  - codename: acme\n  - codename: beta\n")
@@ -239,13 +239,13 @@ func TestFailures(t *testing.T) {
 func TestOneAnswerTells(t *testing.T) {
 	for _, failing := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
 		f := start(t, "  - codename: acme\n")
-		f.meet(t, "acme", failing, chattonictest.Fault{Status: 401})
+		f.meet(t, "acme", failing, simulator.Fault{Status: 401})
 		got, err := f.report(t)
 		require.Error(t, err)
 		assert.Equal(t, new(true), got.Teams[0].Reachable)
 		assert.Equal(t, new(true), got.Teams[0].TokenAccepted)
 		f.options.Timeout = 200 * time.Millisecond
-		f.meet(t, "acme", failing, chattonictest.Fault{Delay: time.Hour})
+		f.meet(t, "acme", failing, simulator.Fault{Delay: time.Hour})
 		got, err = f.report(t)
 		require.Error(t, err)
 		assert.Equal(t, new(true), got.Teams[0].Reachable)
@@ -274,7 +274,7 @@ func TestNoRequest(t *testing.T) {
 func TestContract(t *testing.T) {
 	f := start(t, "  - {codename: acme, windows: [24h, 1h]}\n  - {codename: beta}\n")
 	f.meet(t, "acme", chattonic.EndpointOperators, edited(t, `"queryPending": 0`, `"queryPending": -1, "`+secret+`": 1, "total": 2`))
-	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Body: []byte(`[{"date": "0", "resolved": -3}, {"date": "1", "resolved": -4}]`)})
+	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Body: []byte(`[{"date": "0", "resolved": -3}, {"date": "1", "resolved": -4}]`)})
 	got, err := f.report(t)
 	require.NoError(t, err, "it is read nevertheless")
 	acme := got.Teams[0]
@@ -309,14 +309,14 @@ func TestDurationUnits(t *testing.T) {
 				settings = ", " + c.settings
 			}
 			f := start(t, "  - {codename: acme"+settings+"}\n")
-			f.meet(t, "acme", chattonic.EndpointOperators, chattonictest.Fault{Body: fmt.Appendf(nil, `{"operators": [{"_id": "a", "onlineTime": %s}, {"_id": "b"}]}`, c.online)})
+			f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: fmt.Appendf(nil, `{"operators": [{"_id": "a", "onlineTime": %s}, {"_id": "b"}]}`, c.online)})
 			got, err := f.report(t)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, got.Teams[0].DurationUnit)
 		})
 	}
 	f := start(t, "  - {codename: acme}\n")
-	f.meet(t, "acme", chattonic.EndpointOperators, chattonictest.Fault{Body: []byte(`{"operators": [{"_id": "a", "onlineTime": 1, "awayTime": 3, "freeTime": 2}]}`)})
+	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [{"_id": "a", "onlineTime": 1, "awayTime": 3, "freeTime": 2}]}`)})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, "operators.awayTime", got.Teams[0].DurationUnit.LargestField)
@@ -333,14 +333,14 @@ func TestWindowWithoutLength(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	f := start(t, "  - {codename: acme, windows: [24h, 1h]}\n")
-	f.meet(t, "acme", chattonic.EndpointOperators, chattonictest.Fault{Body: []byte(`{"operators": [
+	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [
 		{"_id": "a", "status": "online"}, {"_id": "b", "status": "lunch"}, {"_id": "c"}, {"_id": "d", "status": "online"}, {"_id": "a", "status": "lunch"}]}`)})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, []State{{"online", 2}, {"", 1}, {"lunch", 1}}, got.Teams[0].States)
 	assert.Equal(t, new(4), got.Teams[0].Operators, "who comes twice counts once")
 
-	f.meet(t, "acme", chattonic.EndpointOperators, chattonictest.Fault{Body: []byte(`{"operators": []}`)})
+	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": []}`)})
 	got, err = f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, []State{}, got.Teams[0].States)
@@ -406,9 +406,9 @@ func TestLatency(t *testing.T) {
 	var passed atomic.Int64 // nanoseconds
 	f.options.MaxCalls = 1  // so that no other call is under way when time passes
 	f.options.Now = func() time.Time { return noon.Add(time.Duration(passed.Load())) }
-	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		passed.Add(int64(1500 * time.Millisecond))
-		_, _ = w.Write(chattonictest.DashboardFixture())
+		_, _ = w.Write(simulator.DashboardFixture())
 	})})
 	got, err := f.report(t)
 	require.NoError(t, err)
@@ -420,7 +420,7 @@ func TestLatency(t *testing.T) {
 func TestLatencyByTheRealClock(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
 	f.options.Now = nil
-	f.meet(t, "acme", chattonic.EndpointDashboard, chattonictest.Fault{Delay: 50 * time.Millisecond})
+	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Delay: 50 * time.Millisecond})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, got.Teams[0].Calls[1].LatencySeconds, 0.05)
@@ -446,7 +446,7 @@ func TestFewAtATime(t *testing.T) {
 		reached := sync.OnceFunc(func() { // and leaves time for more than may come
 			time.AfterFunc(100*time.Millisecond, func() { close(release) })
 		})
-		f.meet(t, "", chattonic.EndpointDashboard, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		f.meet(t, "", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			now := flying.Add(1)
 			for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				continue
@@ -456,7 +456,7 @@ func TestFewAtATime(t *testing.T) {
 			}
 			<-release
 			flying.Add(-1)
-			_, _ = w.Write(chattonictest.DashboardFixture())
+			_, _ = w.Write(simulator.DashboardFixture())
 		})})
 		got, err := f.report(t)
 		require.NoError(t, err)
@@ -469,7 +469,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	f := start(t, "  - codename: acme\n  - codename: beta\n  - codename: gamma\n  - codename: delta\n  - codename: epsilon\n")
 	f.options.Timeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	f.meet(t, "", "", chattonictest.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	f.meet(t, "", "", simulator.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})})
@@ -501,15 +501,15 @@ func TestAnswer(t *testing.T) {
 func TestTextOfFailure(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
 	f.options.Output = outputText
-	f.meet(t, "acme", "", chattonictest.Fault{Status: 500})
+	f.meet(t, "acme", "", simulator.Fault{Status: 500})
 	require.Error(t, Run(t.Context(), f.options))
 	text := f.out.String()
 	assert.Contains(t, text, "token accepted  not known\n")
 	assert.NotContains(t, text, "as documented")
 	assert.Contains(t, text, "All was read of 0 of 1 teams.")
 
-	f.meet(t, "acme", "", chattonictest.Fault{})
-	f.meet(t, "acme", chattonic.EndpointOperators, chattonictest.Fault{Body: []byte(`{"status": true, "operators": [], "queryPending": 0}`)})
+	f.meet(t, "acme", "", simulator.Fault{})
+	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"status": true, "operators": [], "queryPending": 0}`)})
 	f.out.Reset()
 	require.NoError(t, Run(t.Context(), f.options))
 	assert.Contains(t, f.out.String(), "  operators       0\n")

@@ -21,8 +21,8 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,17 +42,17 @@ var november = chattonic.Window{
 
 // simulated is a Chat-Tonic with the teams acme, in Brazil, and beta, in UTC.
 type simulated struct {
-	*chattonictest.Server
+	*simulator.Server
 	url string
 }
 
 func simulate(t *testing.T) simulated {
 	t.Helper()
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for _, codename := range []string{"acme", "beta"} {
-		teams = append(teams, chattonictest.Team{Codename: codename, Token: "secret-" + codename, Documented: true})
+		teams = append(teams, simulator.Team{Codename: codename, Token: "secret-" + codename, Documented: true})
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	api, err := simulator.New(simulator.Options{Teams: teams})
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
 	t.Cleanup(func() { api.Close(); server.Close() })
@@ -91,7 +91,7 @@ func TestSend(t *testing.T) {
 	require.NoError(t, Run(t.Context(), o))
 	goleak.VerifyNone(t, before) // no connection is left
 	assert.Equal(t, announcement+done, output(t, o))
-	assert.Equal(t, []chattonictest.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
+	assert.Equal(t, []simulator.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
 }
 
@@ -192,7 +192,7 @@ func TestPeriod(t *testing.T) {
 			o.Start, o.End, o.Window, o.Now = c.start, c.end, c.window, func() time.Time { return now }
 			require.NoError(t, Run(t.Context(), o))
 			want := chattonic.Window{Start: at(c.wantStart), End: at(c.wantEnd)}
-			assert.Equal(t, []chattonictest.Export{{Codename: "acme", Window: want, UserType: "promoter"}}, api.Exports())
+			assert.Equal(t, []simulator.Export{{Codename: "acme", Window: want, UserType: "promoter"}}, api.Exports())
 		})
 	}
 }
@@ -285,24 +285,24 @@ func TestTeams(t *testing.T) {
 func TestFailure(t *testing.T) {
 	const refused = "nothing was sent: asking the nps_export endpoint: "
 	for name, c := range map[string]struct {
-		fault chattonictest.Fault
+		fault simulator.Fault
 		want  string
 	}{
-		"400": {chattonictest.Fault{Status: 400}, refused + "HTTP 400"},
-		"401": {chattonictest.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
-		"403": {chattonictest.Fault{Status: 403}, refused + "HTTP 403, the access token may not see this team: check the token and the codename"},
-		"404": {chattonictest.Fault{Status: 404}, refused + "HTTP 404, nothing is there: check the base URL and the codename"},
-		"429": {chattonictest.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
-		"500": {chattonictest.Fault{Status: 500}, uncertain + "HTTP 500"},
-		"502": {chattonictest.Fault{Status: 502}, uncertain + "HTTP 502"},
-		"503": {chattonictest.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
-		"cut": {chattonictest.Fault{Cut: chattonictest.CutBeforeHeader}, uncertain + "the connection broke before the answer was whole"},
+		"400": {simulator.Fault{Status: 400}, refused + "HTTP 400"},
+		"401": {simulator.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
+		"403": {simulator.Fault{Status: 403}, refused + "HTTP 403, the access token may not see this team: check the token and the codename"},
+		"404": {simulator.Fault{Status: 404}, refused + "HTTP 404, nothing is there: check the base URL and the codename"},
+		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
+		"500": {simulator.Fault{Status: 500}, uncertain + "HTTP 500"},
+		"502": {simulator.Fault{Status: 502}, uncertain + "HTTP 502"},
+		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
+		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, uncertain + "the connection broke before the answer was whole"},
 		"status false": {
-			chattonictest.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
+			simulator.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
 			uncertain + `Chat-Tonic refused: "status" is false`,
 		},
 		"redirect": {
-			chattonictest.Fault{Redirect: "http://elsewhere.example/"},
+			simulator.Fault{Redirect: "http://elsewhere.example/"},
 			uncertain + "redirected to another host, port or scheme, where the access token must not go: check the base URL",
 		},
 	} {
@@ -319,7 +319,7 @@ func TestFailure(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	api := simulate(t)
-	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, chattonictest.Fault{Delay: time.Hour}))
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	o := options(t, api.url)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
@@ -337,7 +337,7 @@ func TestTimeout(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	api := simulate(t)
-	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, chattonictest.Fault{
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, simulator.Fault{
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }),
 	}))
 	require.EqualError(t, Run(ctx, options(t, api.url)), uncertain+"canceled before the answer was there")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // TestTimeoutsReachTheScrape scrapes an API that hangs: scrapes that do not end by
@@ -28,7 +28,7 @@ func TestTimeoutsReachTheScrape(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.RequestTimeout, f.TimeoutOffset = test.call, test.offset
-			require.NoError(t, f.api.SetFault("", "", chattonictest.Fault{Delay: time.Hour}))
+			require.NoError(t, f.api.SetFault("", "", simulator.Fault{Delay: time.Hour}))
 			url, _ := f.run(t)
 			ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 			defer cancel()

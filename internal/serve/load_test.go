@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 var loadTime = flag.Duration("load", 800*time.Millisecond, "how long each test of load goes on")
@@ -162,13 +162,13 @@ func loadConfig(generation int) string {
 
 func newLoadTest(t *testing.T) *loadTest {
 	t.Helper()
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for i := range loadTeams {
-		teams = append(teams, chattonictest.Team{Codename: codename(i), Token: "secret", Documented: true})
+		teams = append(teams, simulator.Team{Codename: codename(i), Token: "secret", Documented: true})
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	api, err := simulator.New(simulator.Options{Teams: teams})
 	require.NoError(t, err)
-	require.NoError(t, api.SetFault("", "", chattonictest.Fault{Delay: callTime}))
+	require.NoError(t, api.SetFault("", "", simulator.Fault{Delay: callTime}))
 	l := &loadTest{
 		fixture: newFixture(t), upstream: &upstream{api: api, flying: map[key]int{}, highest: map[key]int{}, calls: map[key]int{}},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: scrapers()}},

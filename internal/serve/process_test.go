@@ -19,10 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // childConfig is the variable by which the binary of the tests is told to be an
@@ -89,17 +89,17 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 
 // startTeams serves an API of so many teams, and returns it with the file of a
 // configuration that names them.
-func startTeams(t *testing.T, n int) (api *chattonictest.Server, config string, codenames []string) {
+func startTeams(t *testing.T, n int) (api *simulator.Server, config string, codenames []string) {
 	t.Helper()
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	text := ""
 	for i := range n {
 		codename := fmt.Sprintf("team%02d", i)
 		codenames = append(codenames, codename)
-		teams = append(teams, chattonictest.Team{Codename: codename, Token: "secret", Documented: true})
+		teams = append(teams, simulator.Team{Codename: codename, Token: "secret", Documented: true})
 		text += "  - codename: " + codename + "\n"
 	}
-	api, err := chattonictest.New(chattonictest.Options{Teams: teams})
+	api, err := simulator.New(simulator.Options{Teams: teams})
 	require.NoError(t, err)
 	server := httptest.NewServer(api)
 	t.Cleanup(func() {
@@ -177,10 +177,10 @@ func TestTermUnderLoad(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ending) })
 	defer end()
 	for endpoint, answer := range map[chattonic.Endpoint][]byte{
-		chattonic.EndpointOperators: chattonictest.OperatorsFixture(), chattonic.EndpointDashboard: chattonictest.DashboardFixture(),
+		chattonic.EndpointOperators: simulator.OperatorsFixture(), chattonic.EndpointDashboard: simulator.DashboardFixture(),
 	} {
 		for _, codename := range waiting {
-			require.NoError(t, api.SetFault(codename, endpoint, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			require.NoError(t, api.SetFault(codename, endpoint, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				<-ending
 				_, _ = w.Write(answer)
 			})}))
@@ -249,7 +249,7 @@ func TestKillAndStart(t *testing.T) {
 		assert.NotContains(t, p.logs.String(), "level=error")
 
 		// Killed in the midst of scrapes.
-		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, chattonictest.Fault{Delay: time.Hour}))
+		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, simulator.Fault{Delay: time.Hour}))
 		cut := make(chan result, 1)
 		req := request(t, http.MethodGet, p.url+"/metrics")
 		go func() { cut <- ask(client, req) }()
@@ -264,6 +264,6 @@ func TestKillAndStart(t *testing.T) {
 		require.NoError(t, p.Process.Kill())
 		require.Error(t, p.Wait())
 		require.Error(t, (<-cut).err)
-		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, chattonictest.Fault{}))
+		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, simulator.Fault{}))
 	}
 }

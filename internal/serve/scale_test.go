@@ -26,8 +26,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/simulator"
 )
 
 var (
@@ -75,12 +75,12 @@ type scaleAPI struct {
 
 func newScaleAPI(t *testing.T, operators int) *scaleAPI {
 	t.Helper()
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for i := range crews {
-		teams = append(teams, chattonictest.Team{Codename: scaleTeam(i), Token: "secret", Operators: operators})
+		teams = append(teams, simulator.Team{Codename: scaleTeam(i), Token: "secret", Operators: operators})
 	}
 	noon := time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: teams, Now: func() time.Time { return noon }})
+	simulated, err := simulator.New(simulator.Options{Teams: teams, Now: func() time.Time { return noon }})
 	require.NoError(t, err)
 	defer simulated.Close()
 	a := new(scaleAPI)

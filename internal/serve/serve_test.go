@@ -23,10 +23,10 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // waitTimeout is how long a test waits for what has to come, on a machine
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 // the configuration that they read.
 type fixture struct {
 	Options
-	api  *chattonictest.Server
+	api  *simulator.Server
 	url  string
 	logs *loggingtest.Buffer
 	file atomic.Pointer[string] // the teams part
@@ -52,7 +52,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{
 		{Codename: "acme", Token: "secret", Documented: true},
 		{Codename: "globex", Token: "secret", Documented: true},
 	}})
@@ -144,7 +144,7 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, chattonictest.Fault{Delay: delay}))
+			require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, simulator.Fault{Delay: delay}))
 			url, end := f.run(t)
 			answered := make(chan string, 1)
 			go func() {
@@ -177,7 +177,7 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
 	f := newFixture(t)
 	gone := make(chan struct{})
-	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, chattonictest.Fault{
+	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, simulator.Fault{
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			close(gone)
@@ -272,7 +272,7 @@ func TestOncePrintsAScrape(t *testing.T) {
 	assert.Contains(t, out.String(), "# TYPE chattonic_up gauge\nchattonic_up{team=\"acme\"} 1\nchattonic_up{team=\"globex\"} 1\n")
 	assert.NotContains(t, out.String(), "go_goroutines")
 
-	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointDashboard, chattonictest.Fault{Status: http.StatusForbidden}))
+	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
 	out.Reset()
 	require.EqualError(t, Once(t.Context(), f.Options, &out), "not all was read of globex; the log says why")
 	assert.Contains(t, out.String(), `chattonic_queries_pending{team="globex"}`)

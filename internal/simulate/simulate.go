@@ -16,8 +16,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 const (
@@ -58,7 +58,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("seed", "Decides all that happens: the same seed, the same day.").Default("1").Uint64Var(&o.Seed)
 	cmd.Flag("timezone", "Time zone of the contact centre.").Default("UTC").StringVar(&o.Timezone)
 	var scenarios []string
-	for _, scenario := range chattonictest.Scenarios() {
+	for _, scenario := range simulator.Scenarios() {
 		scenarios = append(scenarios, string(scenario))
 	}
 	cmd.Flag("scenario", "What goes on at first: "+strings.Join(scenarios, ", ")+".").Default(scenarios[0]).EnumVar(&o.Scenario, scenarios...)
@@ -73,17 +73,17 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("--timezone %q is unknown: use an IANA name such as Europe/Madrid", o.Timezone)
 	}
-	var teams []chattonictest.Team
+	var teams []simulator.Team
 	for i, codename := range o.Codenames {
-		teams = append(teams, chattonictest.Team{
+		teams = append(teams, simulator.Team{
 			Codename: codename, Token: o.Token, Seed: o.Seed + uint64(i), Operators: o.Operators, Buckets: o.Buckets, Documented: o.Documented,
 		})
 	}
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: teams, Location: zone})
+	simulated, err := simulator.New(simulator.Options{Teams: teams, Location: zone})
 	if err != nil {
 		return err
 	}
-	if err := simulated.SetScenario("", chattonictest.Scenario(o.Scenario)); err != nil {
+	if err := simulated.SetScenario("", simulator.Scenario(o.Scenario)); err != nil {
 		return err
 	}
 	s, err := start(ctx, o.Listen, simulated)
@@ -100,14 +100,14 @@ func Run(ctx context.Context, o Options) error {
 
 // server is a simulated Chat-Tonic that listens.
 type server struct {
-	simulated *chattonictest.Server
+	simulated *simulator.Server
 	http      *http.Server
 	address   string
 	ended     chan struct{} // closed when http has ended, by err
 	err       error
 }
 
-func start(ctx context.Context, address string, simulated *chattonictest.Server) (*server, error) {
+func start(ctx context.Context, address string, simulated *simulator.Server) (*server, error) {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -159,7 +159,7 @@ const demoToken = "simulated"
 
 // demoTeams are teams of different sizes, so that dashboards have something to
 // tell apart.
-var demoTeams = []chattonictest.Team{
+var demoTeams = []simulator.Team{
 	{Codename: "sales", Token: demoToken, Seed: 1, Operators: 12},
 	{Codename: "support", Token: demoToken, Seed: 2, Operators: 30},
 	{Codename: "billing", Token: demoToken, Seed: 3, Operators: 10},
@@ -173,7 +173,7 @@ var demoHours = map[string]string{
 // StartDemo serves a simulated API on a free port of the loopback interface,
 // and says in the log that it is one. Close ends it.
 func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	if err != nil {
 		return nil, err
 	}

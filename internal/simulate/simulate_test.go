@@ -22,8 +22,8 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,11 +51,11 @@ func parse(t *testing.T, args ...string) (Options, error) {
 	return o, err
 }
 
-// told is a writer whose reader waits for what is written.
-type told chan string
+// output is a writer whose reader waits for what is written.
+type output chan string
 
-func (t told) Write(p []byte) (int, error) {
-	t <- string(p)
+func (o output) Write(p []byte) (int, error) {
+	o <- string(p)
 	return len(p), nil
 }
 
@@ -72,7 +72,7 @@ func run(t *testing.T, args ...string) *running {
 	t.Helper()
 	o, err := parse(t, args...)
 	require.NoError(t, err)
-	out := make(told, 1)
+	out := make(output, 1)
 	o.Out = out
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{end: cancel, ended: make(chan error, 1)}
@@ -172,7 +172,7 @@ func TestControl(t *testing.T) {
 	assert.Contains(t, page, "All data is simulated")
 	assert.Contains(t, page, `aria-label="backlog for acme: nobody works, and queries pile up" aria-pressed="false"`)
 
-	assert.Equal(t, "team acme: fault 500 for endpoint operators is in force\n",
+	assert.Equal(t, "team acme: fault 500 for endpoint operators is active\n",
 		r.post(t, "/fault", url.Values{"team": {"acme"}, "endpoint": {"operators"}, "name": {"500"}}))
 	for codename, want := range map[string]string{"acme": "asking the operators endpoint: HTTP 500", "beta": ""} {
 		api := r.client(t, codename, "simulated")
@@ -185,12 +185,12 @@ func TestControl(t *testing.T) {
 		_, err = api.Dashboard(t.Context(), yesterday)
 		require.NoError(t, err)
 	}
-	assert.Contains(t, r.get(t, "/"), "In force: operators (500)")
-	assert.Equal(t, "all teams: fault none for all endpoints is in force\n", r.post(t, "/fault", url.Values{"name": {"none"}}))
+	assert.Contains(t, r.get(t, "/"), "Active: operators (500)")
+	assert.Equal(t, "all teams: fault none for all endpoints is active\n", r.post(t, "/fault", url.Values{"name": {"none"}}))
 	_, err := r.client(t, "acme", "simulated").Operators(t.Context(), yesterday)
 	require.NoError(t, err)
 
-	assert.Equal(t, "team acme: scenario backlog is in force\n", r.post(t, "/scenario", url.Values{"team": {"acme"}, "name": {"backlog"}}))
+	assert.Equal(t, "team acme: scenario backlog is active\n", r.post(t, "/scenario", url.Values{"team": {"acme"}, "name": {"backlog"}}))
 	assert.Eventually(t, func() bool {
 		page := r.get(t, "/")
 		return regexp.MustCompile(`backlog for acme[^>]* aria-pressed="true"`).MatchString(page) &&
@@ -208,8 +208,8 @@ func TestScenario(t *testing.T) {
 func TestDocumented(t *testing.T) {
 	r := run(t, "--documented")
 	for path, want := range map[string][]byte{
-		"operator?startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z":                                                           chattonictest.OperatorsFixture(),
-		"bigquery?queryName=dashboard&dateFormatGroup=%25Y-%25m-%25d%20%25H&startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z": chattonictest.DashboardFixture(),
+		"operator?startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z":                                                           simulator.OperatorsFixture(),
+		"bigquery?queryName=dashboard&dateFormatGroup=%25Y-%25m-%25d%20%25H&startDate=2021-11-01T03:00:00.000Z&endDate=2021-12-01T02:55:00.000Z": simulator.DashboardFixture(),
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.address+"/api/v1/acme/stats/"+path, http.NoBody)
 		require.NoError(t, err)
@@ -315,9 +315,9 @@ func TestNobodyToTell(t *testing.T) {
 
 // TestEnd ends the server while a request hangs on purpose.
 func TestEnd(t *testing.T) {
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	require.NoError(t, err)
-	require.NoError(t, simulated.SetFault("", "", chattonictest.Fault{Delay: time.Hour}))
+	require.NoError(t, simulated.SetFault("", "", simulator.Fault{Delay: time.Hour}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s, err := start(ctx, "127.0.0.1:0", simulated)
@@ -360,7 +360,7 @@ func TestEndOfSilentConnection(t *testing.T) {
 // TestServerFails has the server end by itself, as when no more connections can
 // be accepted.
 func TestServerFails(t *testing.T) {
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: demoTeams})
+	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	require.NoError(t, err)
 	s, err := start(t.Context(), "127.0.0.1:0", simulated)
 	require.NoError(t, err)

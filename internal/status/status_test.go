@@ -26,9 +26,9 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -59,31 +59,31 @@ func (c *clocked) pass(d time.Duration) {
 // initech.
 type fixture struct {
 	*http.ServeMux
-	api   *chattonictest.Server
+	api   *simulator.Server
 	url   string // of the API
 	teams *teams.Set
 	clock *clocked
 }
 
-func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Options)) *fixture {
+func start(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *fixture {
 	t.Helper()
 	f := &fixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
 	o := Options{
 		TeamsOnMetrics: true, Now: f.clock.Now,
 		Links: []toolkit.LandingLinks{{Address: "/sd", Text: "Teams", Description: "for discovery"}},
 	}
-	each := chattonictest.Team{Token: "secret", Operators: 4}
+	each := simulator.Team{Token: "secret", Operators: 4}
 	if adjust != nil {
 		adjust(&each, &o)
 	}
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for _, codename := range []string{"acme", "globex", "initech"} {
 		team := each
 		team.Codename = codename
 		simulated = append(simulated, team)
 	}
 	var err error
-	f.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: f.clock.Now})
+	f.api, err = simulator.New(simulator.Options{Teams: simulated, Now: f.clock.Now})
 	require.NoError(t, err)
 	upstream := httptest.NewServer(f.api)
 	f.url = upstream.URL
@@ -209,8 +209,8 @@ func TestOverview(t *testing.T) {
 	}, rows(t, page, "teams"), "in the order of the configuration")
 	assert.Contains(t, page, `<a href="/sd">Teams</a>: for discovery`)
 
-	operators := func(pending string) chattonictest.Fault {
-		return chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	operators := func(pending string) simulator.Fault {
+		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"status": true, "queryPending": %s, "operators": [
 				{"_id": "a", "status": "online", "queryInProgress": 2}, {"_id": "b", "status": "away", "queryInProgress": 0.5}, {"_id": "c"},
 				{"_id": "d", "status": "online"}, {"_id": "d", "status": "online", "queryInProgress": 9}]}`, pending)
@@ -235,7 +235,7 @@ func TestOverview(t *testing.T) {
 }
 
 func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
-	f := start(t, "  - codename: acme\n", func(_ *chattonictest.Team, o *Options) { o.TeamsOnMetrics = false })
+	f := start(t, "  - codename: acme\n", func(_ *simulator.Team, o *Options) { o.TeamsOnMetrics = false })
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
 		assert.Contains(t, page, "Have Prometheus scrape /probe?target=CODENAME", path)
@@ -249,7 +249,7 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 	f.scrape(t.Context())
 	before := rows(t, f.page(t, "/"), "teams")
 	f.clock.pass(5 * time.Minute)
-	require.NoError(t, f.api.SetFault("acme", "", chattonictest.Fault{Status: http.StatusUnauthorized}))
+	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{Status: http.StatusUnauthorized}))
 	f.scrape(t.Context())
 
 	page := f.page(t, "/")
@@ -270,14 +270,14 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 		assert.Equal(t, map[bool]string{true: reason, false: "answered"}[i < 4], c[4], "the newest first")
 	}
 
-	require.NoError(t, f.api.SetFault("acme", "", chattonictest.Fault{}))
-	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointDashboard, chattonictest.Fault{Status: http.StatusForbidden}))
+	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{}))
+	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
 	f.scrape(t.Context())
 	after = rows(t, f.page(t, "/"), "teams")
 	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token may not see this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
 	assert.NotContains(t, f.page(t, "/teams/acme"), "The numbers below", "which are new again")
 
-	require.NoError(t, f.api.SetFault("acme", "", chattonictest.Fault{}))
+	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{}))
 	f.scrape(t.Context())
 	assert.Equal(t, "none", rows(t, f.page(t, "/"), "teams")[0][6], "what was overcome is no error of now")
 	assert.NotContains(t, f.page(t, "/teams/acme"), "What fails")
@@ -285,7 +285,7 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 
 func TestTeam(t *testing.T) {
 	f := start(t, "  - {codename: acme, timezone: America/Argentina/Buenos_Aires, duration_unit: minutes, windows: [24h, today]}\n", nil)
-	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"status": true, "queryPending": 7, "operators": [
 			{"_id": "id1", "displayName": "Ana", "status": "online", "queryInProgress": 2, "queriesAssigned": 40, "queriesResolved": 39, "avgDurationResolved": 6.5,
 			 "onlineTime": 480, "awayTime": 61, "freeTime": 0, "nps": 33.333333333, "numberOfResponsesNps": 9, "lastConnection": "2021-12-01T11:30:00.000Z"},
@@ -318,7 +318,7 @@ func TestTeam(t *testing.T) {
 }
 
 func TestNamesThatAreKeptOutOfTheMetricsAreOnNoPage(t *testing.T) {
-	f := start(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *chattonictest.Team, _ *Options) { team.Documented = true })
+	f := start(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *simulator.Team, _ *Options) { team.Documented = true })
 	f.scrape(t.Context())
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
@@ -336,12 +336,12 @@ func TestCallInFlight(t *testing.T) {
 	f := start(t, "  - {codename: acme, collectors: [operators]}\n", nil)
 	release := make(chan struct{})
 	defer close(release)
-	fault := chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	fault := simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-release:
 		case <-r.Context().Done():
 		}
-		_, _ = w.Write(chattonictest.OperatorsFixture())
+		_, _ = w.Write(simulator.OperatorsFixture())
 	})}
 	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, fault))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -452,7 +452,7 @@ func TestPagesAskNobody(t *testing.T) {
 func TestSimulatedDataIsCalledSo(t *testing.T) {
 	const note = "All data is simulated"
 	f := start(t, "  - codename: acme\n", nil)
-	g := start(t, "  - codename: acme\n", func(_ *chattonictest.Team, o *Options) { o.Simulated = true })
+	g := start(t, "  - codename: acme\n", func(_ *simulator.Team, o *Options) { o.Simulated = true })
 	for _, path := range []string{"/", "/teams/acme"} {
 		assert.NotContains(t, f.page(t, path), note)
 		assert.Contains(t, g.page(t, path), note)

@@ -15,17 +15,17 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // simulated serves a simulated API with the teams acme and globex.
-func simulated(t *testing.T) (api *chattonictest.Server, url string) {
+func simulated(t *testing.T) (api *simulator.Server, url string) {
 	t.Helper()
-	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{
 		{Codename: "acme", Token: "secret", Operators: 3},
 		{Codename: "globex", Token: "secret", Operators: 3},
 	}})

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/simulator"
 )
 
 // gate is a simulated API that remembers the Authorization headers that came.
@@ -35,7 +35,7 @@ func (g *gate) take() []string {
 
 func startGate(t *testing.T, token string) (g *gate, url string) {
 	t.Helper()
-	api, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{{Codename: "acme", Token: token, Documented: true}}})
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{{Codename: "acme", Token: token, Documented: true}}})
 	require.NoError(t, err)
 	g = new(gate)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

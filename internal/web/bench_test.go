@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -38,8 +38,8 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 // simulatedBodies returns what a simulated team of n operators answers.
 func simulatedBodies(b *testing.B, n int) canned {
 	b.Helper()
-	api, err := chattonictest.New(chattonictest.Options{
-		Teams: []chattonictest.Team{{Codename: "acme", Token: "secret", Operators: n}},
+	api, err := simulator.New(simulator.Options{
+		Teams: []simulator.Team{{Codename: "acme", Token: "secret", Operators: n}},
 		Now:   func() time.Time { return noon },
 	})
 	require.NoError(b, err)

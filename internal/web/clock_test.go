@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // clock is set by the test, and is the same for the exporter and the API.
@@ -28,7 +28,7 @@ func startClocked(t *testing.T, team string) (*clock, *memory) {
 	t.Helper()
 	c := new(clock)
 	c.set(noon)
-	m := startInMemory(t, "  - {codename: acme, "+team+"}\n", func(simulated *chattonictest.Team, o *Options) {
+	m := startInMemory(t, "  - {codename: acme, "+team+"}\n", func(simulated *simulator.Team, o *Options) {
 		simulated.Documented, o.Now = true, c.Now
 	})
 	return c, m
@@ -97,7 +97,7 @@ func TestLateAnswerWhenTheClockJumps(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, m := startClocked(t, "windows: [24h, today], collectors: [operators]")
 			began := c.Now()
-			require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Times: 2, Delay: time.Second}))
+			require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Times: 2, Delay: time.Second}))
 			assert.Equal(t, http.StatusOK, m.ask(t.Context(), "/metrics", timeoutHeader, "0.1").Code)
 			time.Sleep(time.Second) // until both answers have been read
 			c.add(test.jump)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // TestScrapeEndsWhenItShould scrapes an API that hangs. What Prometheus says
@@ -46,14 +46,14 @@ func TestScrapeEndsWhenItShould(t *testing.T) {
 	}
 	for name, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			m := startInMemory(t, "  - codename: acme\n  - codename: globex\n", func(_ *chattonictest.Team, o *Options) {
+			m := startInMemory(t, "  - codename: acme\n  - codename: globex\n", func(_ *simulator.Team, o *Options) {
 				o.ScrapeTimeout, o.TimeoutOffset = call, test.offset
 			})
 			hangs := "globex"
 			if test.want == 0 {
 				hangs = "" // all, as no team has the time to answer
 			}
-			require.NoError(t, m.api.SetFault(hangs, "", chattonictest.Fault{Delay: time.Hour}))
+			require.NoError(t, m.api.SetFault(hangs, "", simulator.Fault{Delay: time.Hour}))
 			var headers []string
 			for _, value := range test.header {
 				headers = append(headers, timeoutHeader, value)

@@ -24,10 +24,10 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -51,7 +51,7 @@ const (
 type fault struct {
 	group, name string
 	// meets is what the requests to the endpoint meet.
-	meets func(chattonic.Endpoint) chattonictest.Fault
+	meets func(chattonic.Endpoint) simulator.Fault
 	// way is the settings of a team whose way to the API is broken, given the
 	// API with and without TLS. Without meets its two endpoints would fail
 	// alike, so that it is asked for one.
@@ -113,7 +113,7 @@ var faultTeams = []string{"acme", "globex", "initech"}
 
 // bench is an exporter and its API for one scrape.
 type bench struct {
-	api     *chattonictest.Server
+	api     *simulator.Server
 	handler http.Handler
 	logs    faultLog
 	scrapes int
@@ -185,11 +185,11 @@ func newBenchInMemory() (*bench, error) {
 // newBenchAPI returns a bench with its API alone.
 func newBenchAPI() (b *bench, err error) {
 	b = new(bench)
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for _, codename := range faultTeams {
-		simulated = append(simulated, chattonictest.Team{Codename: codename, Token: faultToken, Documented: true})
+		simulated = append(simulated, simulator.Team{Codename: codename, Token: faultToken, Documented: true})
 	}
-	b.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: func() time.Time { return noon }})
+	b.api, err = simulator.New(simulator.Options{Teams: simulated, Now: func() time.Time { return noon }})
 	return b, err
 }
 
@@ -474,7 +474,7 @@ func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 	for _, c := range all {
 		before := allocated()
 		v := c.runOn(b, undisturbed, quickTimeout)
-		v.failed(b.api.SetFault("", "", chattonictest.Fault{}))
+		v.failed(b.api.SetFault("", "", simulator.Fault{}))
 		most = max(most, c.checkMemory(v, before))
 		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 45*time.Second; {
 			time.Sleep(time.Millisecond)
@@ -567,14 +567,14 @@ func TestFaultsMakeOneExport(t *testing.T) {
 		// wants it.
 		return f.meets == nil || f.way != nil || f.only == chattonic.EndpointDashboard || f.group == "redirect" && f.cause == ""
 	})
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for i := range faults {
-		simulated = append(simulated, chattonictest.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
+		simulated = append(simulated, simulator.Team{Codename: fmt.Sprint("team-", i), Token: faultToken, Documented: true})
 	}
 	window := chattonic.Window{Start: noon.Add(-time.Hour), End: noon}
 
 	synctest.Test(t, func(t *testing.T) {
-		api, err := chattonictest.New(chattonictest.Options{Teams: simulated})
+		api, err := simulator.New(simulator.Options{Teams: simulated})
 		require.NoError(t, err)
 		listener := newPipes()
 		closeServer := listener.serve(api)

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/simulator"
 )
 
 // secondOperator is the one with a status of the documented two.
@@ -29,18 +29,18 @@ const secondOperator = "5f286ede4dbdcf209af"
 const tooLate = "no answer before the scrape's deadline"
 
 // always meets the same at each endpoint.
-func always(f chattonictest.Fault) func(chattonic.Endpoint) chattonictest.Fault {
-	return func(chattonic.Endpoint) chattonictest.Fault { return f }
+func always(f simulator.Fault) func(chattonic.Endpoint) simulator.Fault {
+	return func(chattonic.Endpoint) simulator.Fault { return f }
 }
 
 // by meets what an HTTP handler does.
-func by(handle http.HandlerFunc) func(chattonic.Endpoint) chattonictest.Fault {
-	return always(chattonictest.Fault{Handler: handle})
+func by(handle http.HandlerFunc) func(chattonic.Endpoint) simulator.Fault {
+	return always(simulator.Fault{Handler: handle})
 }
 
 // body answers with a body.
-func body(text string) func(chattonic.Endpoint) chattonictest.Fault {
-	return always(chattonictest.Fault{Body: []byte(text)})
+func body(text string) func(chattonic.Endpoint) simulator.Fault {
+	return always(simulator.Fault{Body: []byte(text)})
 }
 
 // edited is the documented answer with the value at a path replaced by what may
@@ -93,9 +93,9 @@ func must(err error) {
 
 func fixtureOf(e chattonic.Endpoint) []byte {
 	if e == chattonic.EndpointOperators {
-		return chattonictest.OperatorsFixture()
+		return simulator.OperatorsFixture()
 	}
-	return chattonictest.DashboardFixture()
+	return simulator.DashboardFixture()
 }
 
 // item is the path of a thing with many fields: an operator, or a row.
@@ -107,8 +107,8 @@ func item(e chattonic.Endpoint) []any {
 }
 
 // inItem answers with another value of a field of an operator or row.
-func inItem(field, raw string) func(chattonic.Endpoint) chattonictest.Fault {
-	return func(e chattonic.Endpoint) chattonictest.Fault {
+func inItem(field, raw string) func(chattonic.Endpoint) simulator.Fault {
+	return func(e chattonic.Endpoint) simulator.Fault {
 		return body(edited(e, raw, append(item(e), field)...))(e)
 	}
 }
@@ -118,7 +118,7 @@ func statusFaults() (faults []fault) {
 	add := func(status int, name, retryAfter string, slow bool) {
 		faults = append(faults, fault{
 			group: "status", name: strings.TrimSpace(fmt.Sprint(status, " ", name)), cause: fmt.Sprintf("HTTP %d", status), slow: slow,
-			meets: always(chattonictest.Fault{Status: status, RetryAfter: retryAfter, Body: page, ContentType: "text/html"}),
+			meets: always(simulator.Fault{Status: status, RetryAfter: retryAfter, Body: page, ContentType: "text/html"}),
 		})
 	}
 	for _, status := range []int{400, 401, 403, 404, 408, 418, 500, 501, 300, 304} {
@@ -133,8 +133,8 @@ func statusFaults() (faults []fault) {
 	add(429, "retry in a second", noon.Add(time.Second).Format(http.TimeFormat), true)
 	add(429, "retry tomorrow", noon.Add(24*time.Hour).Format(http.TimeFormat), false)
 	return append(faults,
-		fault{group: "status", name: "503 once", slow: true, meets: always(chattonictest.Fault{Status: 503, Times: 1})},
-		fault{group: "status", name: "429 once, retry after 0", requests: 2, meets: always(chattonictest.Fault{Status: 429, RetryAfter: "0", Times: 1})},
+		fault{group: "status", name: "503 once", slow: true, meets: always(simulator.Fault{Status: 503, Times: 1})},
+		fault{group: "status", name: "429 once, retry after 0", requests: 2, meets: always(simulator.Fault{Status: 429, RetryAfter: "0", Times: 1})},
 	)
 }
 
@@ -222,12 +222,12 @@ func networkFaults() []fault {
 		}},
 		{group: group, name: "reset before the answer", cause: broken, slow: true, sockets: true, meets: by(reset(""))},
 		{group: group, name: "reset in the body", cause: broken, slow: true, sockets: true, meets: by(reset(header + "Content-Length: 1000\r\n\r\n{"))},
-		{group: group, name: "closed in the body", cause: broken, slow: true, meets: always(chattonictest.Fault{Cut: chattonictest.CutInBody})},
-		{group: group, name: "closed once", slow: true, meets: always(chattonictest.Fault{Cut: chattonictest.CutBeforeHeader, Times: 1})},
-		{group: group, name: "no header", cause: tooLate, slow: true, meets: always(chattonictest.Fault{Delay: time.Hour})},
+		{group: group, name: "closed in the body", cause: broken, slow: true, meets: always(simulator.Fault{Cut: simulator.CutInBody})},
+		{group: group, name: "closed once", slow: true, meets: always(simulator.Fault{Cut: simulator.CutBeforeHeader, Times: 1})},
+		{group: group, name: "no header", cause: tooLate, slow: true, meets: always(simulator.Fault{Delay: time.Hour})},
 		{group: group, name: "slow header", cause: tooLate, slow: true, meets: by(trickle(header+"X-Slow: "+strings.Repeat("x", 1000), 50*time.Millisecond))},
-		{group: group, name: "slow body", cause: tooLate, slow: true, meets: func(e chattonic.Endpoint) chattonictest.Fault {
-			return chattonictest.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		{group: group, name: "slow body", cause: tooLate, slow: true, meets: func(e chattonic.Endpoint) simulator.Fault {
+			return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				for _, c := range fixtureOf(e) {
 					_, _ = w.Write([]byte{c})
 					_ = http.NewResponseController(w).Flush()
@@ -263,7 +263,7 @@ func bodyFaults() []fault {
 	)
 	long := strings.Repeat("a", 1<<20)
 	zipped := bomb()
-	bad := func(name, cause string, meets func(chattonic.Endpoint) chattonictest.Fault, only ...chattonic.Endpoint) fault {
+	bad := func(name, cause string, meets func(chattonic.Endpoint) simulator.Fault, only ...chattonic.Endpoint) fault {
 		f := fault{group: group, name: name, cause: cause, meets: meets}
 		if len(only) > 0 {
 			f.only = only[0]
@@ -275,16 +275,16 @@ func bodyFaults() []fault {
 		f.allocates = 32 << 20
 		return f
 	}
-	around := func(before, after string) func(chattonic.Endpoint) chattonictest.Fault {
-		return func(e chattonic.Endpoint) chattonictest.Fault {
+	around := func(before, after string) func(chattonic.Endpoint) simulator.Fault {
+		return func(e chattonic.Endpoint) simulator.Fault {
 			return body(before + string(fixtureOf(e)) + after)(e)
 		}
 	}
 	faults := []fault{
-		bad("truncated", invalid, always(chattonictest.Fault{Truncate: true})),
+		bad("truncated", invalid, always(simulator.Fault{Truncate: true})),
 		bad("empty", invalid, body("")),
 		bad("blank", invalid, body(" \n")),
-		bad("HTML", invalid, always(chattonictest.Fault{Body: []byte("<!DOCTYPE html><p>Bearer " + faultToken), ContentType: "text/html"})),
+		bad("HTML", invalid, always(simulator.Fault{Body: []byte("<!DOCTYPE html><p>Bearer " + faultToken), ContentType: "text/html"})),
 		bad("null", "the answer is of the wrong type: null", body("null")),
 		bad("a token", "the answer is of the wrong type: string", body(strconv.Quote(faultToken))),
 		bad("a number", "the answer is of the wrong type: number", body("1")),
@@ -356,7 +356,7 @@ func readableFaults() []fault {
 	}
 	second := func() string {
 		var answer struct{ Operators []json.RawMessage }
-		must(json.Unmarshal(chattonictest.OperatorsFixture(), &answer))
+		must(json.Unmarshal(simulator.OperatorsFixture(), &answer))
 		return string(answer.Operators[1])
 	}()
 	return []fault{
@@ -374,14 +374,14 @@ func readableFaults() []fault {
 		{group: group, name: "unknown field that is not UTF-8", meets: inItem("photo", "\"\xff\xfe\""), violates: "unknown_field", violations: 1},
 		{group: group, name: "unknown number beyond all", meets: inItem("big", "1e999"), violates: "unknown_field", violations: 1},
 		{group: group, name: "field of other letter case", meets: inItem("NPS", "99"), violates: "unknown_field", violations: 1},
-		{group: group, name: "white space", meets: func(e chattonic.Endpoint) chattonictest.Fault {
+		{group: group, name: "white space", meets: func(e chattonic.Endpoint) simulator.Fault {
 			return body("\r\n\t " + string(fixtureOf(e)) + strings.Repeat(" \n", 10_000))(e)
 		}},
-		{group: group, name: "another content type", meets: func(e chattonic.Endpoint) chattonictest.Fault {
-			return chattonictest.Fault{Body: fixtureOf(e), ContentType: "text/plain"}
+		{group: group, name: "another content type", meets: func(e chattonic.Endpoint) simulator.Fault {
+			return simulator.Fault{Body: fixtureOf(e), ContentType: "text/plain"}
 		}},
-		{group: group, name: "status 206", meets: func(e chattonic.Endpoint) chattonictest.Fault {
-			return chattonictest.Fault{Body: fixtureOf(e), Status: http.StatusPartialContent}
+		{group: group, name: "status 206", meets: func(e chattonic.Endpoint) simulator.Fault {
+			return simulator.Fault{Body: fixtureOf(e), Status: http.StatusPartialContent}
 		}},
 	}
 }
@@ -391,17 +391,17 @@ func redirectFaults() []fault {
 		group = "redirect"
 		away  = "redirected to another host, port or scheme"
 	)
-	answers := func(status int, location func(*http.Request) string) func(chattonic.Endpoint) chattonictest.Fault {
+	answers := func(status int, location func(*http.Request) string) func(chattonic.Endpoint) simulator.Fault {
 		return by(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", location(r))
 			w.WriteHeader(status)
 		})
 	}
-	to := func(location func(*http.Request) string) func(chattonic.Endpoint) chattonictest.Fault {
+	to := func(location func(*http.Request) string) func(chattonic.Endpoint) simulator.Fault {
 		return answers(http.StatusFound, location)
 	}
-	onceTo := func(status int) func(chattonic.Endpoint) chattonictest.Fault {
-		return func(e chattonic.Endpoint) chattonictest.Fault {
+	onceTo := func(status int) func(chattonic.Endpoint) simulator.Fault {
+		return func(e chattonic.Endpoint) simulator.Fault {
 			f := answers(status, func(r *http.Request) string { // the same for the API, but not the same text
 				rest := strings.TrimPrefix(r.URL.RequestURI(), "/api/v1/")
 				return fmt.Sprintf("http://%s/api/v1/%%%02X%s", r.Host, rest[0], rest[1:])
@@ -498,8 +498,8 @@ func fieldFaults(undisturbed samples) (faults []fault) {
 	}
 	var answer struct{ Operators []map[string]any }
 	var top map[string]any
-	must(json.Unmarshal(chattonictest.OperatorsFixture(), &answer))
-	must(json.Unmarshal(chattonictest.OperatorsFixture(), &top))
+	must(json.Unmarshal(simulator.OperatorsFixture(), &answer))
+	must(json.Unmarshal(simulator.OperatorsFixture(), &top))
 	for name := range top {
 		add(chattonic.EndpointOperators, name, name)
 	}
@@ -507,7 +507,7 @@ func fieldFaults(undisturbed samples) (faults []fault) {
 		add(chattonic.EndpointOperators, "operators."+name, "operators", 1, name)
 	}
 	var rows []map[string]any
-	must(json.Unmarshal(chattonictest.DashboardFixture(), &rows))
+	must(json.Unmarshal(simulator.DashboardFixture(), &rows))
 	for name := range rows[0] {
 		add(chattonic.EndpointDashboard, name, 0, name)
 	}

@@ -24,15 +24,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // startHandler is start with the handler itself, for what no HTTP client sends.
 func startHandler(t *testing.T, teams string) (*fixture, http.Handler, *prometheus.Registry) {
 	t.Helper()
 	var o Options
-	f := start(t, teams, func(_ *chattonictest.Team, options *Options) { o = *options })
+	f := start(t, teams, func(_ *simulator.Team, options *Options) { o = *options })
 	o.Teams = f.teams
 	handler, err := New(o)
 	require.NoError(t, err)
@@ -135,10 +135,10 @@ func TestProbesOfWhatIsNoTeamLeaveNothingBehind(t *testing.T) {
 
 func TestScrapesAtATimeAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := startInMemory(t, allTeams, func(_ *chattonictest.Team, o *Options) {
+		m := startInMemory(t, allTeams, func(_ *simulator.Team, o *Options) {
 			o.MaxScrapes, o.Reload = 2, func() error { return nil }
 		})
-		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 5 * time.Second}))
+		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Delay: 5 * time.Second}))
 		begin := time.Now()
 		var scrapes sync.WaitGroup
 		for _, codename := range []string{"acme", "globex"} {
@@ -173,7 +173,7 @@ func TestScrapesAtATimeAreLimited(t *testing.T) {
 }
 
 func TestReloadCanBeSwitchedOff(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Reload = nil })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Reload = nil })
 	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodPut} {
 		resp, _ := f.ask(t, method, "/-/reload")
 		assert.Equal(t, http.StatusNotFound, resp.StatusCode, method)
@@ -181,7 +181,7 @@ func TestReloadCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestOtherMethods(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Profiling = true })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Profiling = true })
 	allowed := map[string]string{"/": "GET", "/metrics": "GET", "/probe?target=acme": "GET", "/sd": "GET", "/-/healthy": "GET", "/-/ready": "GET", "/-/reload": "POST", "/debug/pprof/cmdline": "GET"}
 	for path, right := range allowed {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "X"} {
@@ -275,7 +275,7 @@ func TestErrorsOfAScrapeThatIsTakenAreErrors(t *testing.T) {
 
 func TestPagesDoNotSpeakHTMLOfOthers(t *testing.T) {
 	const evil = `<script>alert("1")</script>&'`
-	simulated, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{{Codename: evil, Token: "secret", Operators: 2}}})
+	simulated, err := simulator.New(simulator.Options{Teams: []simulator.Team{{Codename: evil, Token: "secret", Operators: 2}}})
 	require.NoError(t, err)
 	defer simulated.Close()
 	control := answer(t.Context(), simulated.Control(), "/", "")
@@ -286,10 +286,10 @@ func TestPagesDoNotSpeakHTMLOfOthers(t *testing.T) {
 
 	codename, err := json.Marshal(evil)
 	require.NoError(t, err)
-	f := start(t, fmt.Sprintf("  - codename: %s\n  - codename: acme\n", codename), func(_ *chattonictest.Team, o *Options) {
+	f := start(t, fmt.Sprintf("  - codename: %s\n  - codename: acme\n", codename), func(_ *simulator.Team, o *Options) {
 		o.Simulated, o.Profiling = true, true
 	})
-	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{
+	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"operators": []map[string]any{{"_id": evil, "displayName": evil}}, "status": true})
 		}),

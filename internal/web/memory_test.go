@@ -19,10 +19,10 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -143,14 +143,14 @@ func newMemoryTeams(c *config.Config, api http.Handler, token string, timeout ti
 // memory is an exporter with the teams acme, globex and initech on a simulated
 // API, for tests in a synctest bubble.
 type memory struct {
-	api     *chattonictest.Server
+	api     *simulator.Server
 	teams   memoryTeams
 	handler http.Handler
 	logs    *loggingtest.Buffer
 }
 
 // startInMemory starts an exporter of the configured teams. adjust may be nil.
-func startInMemory(t *testing.T, configured string, adjust func(*chattonictest.Team, *Options)) *memory {
+func startInMemory(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *memory {
 	t.Helper()
 	m := &memory{logs: new(loggingtest.Buffer)}
 	registry := prometheus.NewRegistry()
@@ -159,18 +159,18 @@ func startInMemory(t *testing.T, configured string, adjust func(*chattonictest.T
 		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(m.logs)), ScrapeTimeout: 10 * time.Second,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: func() time.Time { return noon },
 	}
-	each := chattonictest.Team{Token: "secret", Operators: 4}
+	each := simulator.Team{Token: "secret", Operators: 4}
 	if adjust != nil {
 		adjust(&each, &o)
 	}
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for i, codename := range []string{"acme", "globex", "initech"} {
 		team := each
 		team.Codename, team.Seed = codename, uint64(i)
 		simulated = append(simulated, team)
 	}
 	var err error
-	m.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: o.Now})
+	m.api, err = simulator.New(simulator.Options{Teams: simulated, Now: o.Now})
 	require.NoError(t, err)
 	c, err := config.Parse("test", []byte("defaults:\n  base_url: http://chat-tonic.example\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)

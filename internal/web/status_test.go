@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // page asks the exporter for a page as it is, also where a client would have it
@@ -64,7 +64,7 @@ func TestPagesShowWhatScrapesBrought(t *testing.T) {
 func TestFailureIsOnThePageWithAnOlderAnswerAndOnMetricsWithout(t *testing.T) {
 	f := start(t, "  - codename: acme\n", documented)
 	f.get(t, "/metrics")
-	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, chattonictest.Fault{Status: http.StatusUnauthorized}))
+	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Status: http.StatusUnauthorized}))
 	body := f.get(t, "/metrics")
 	assert.NotContains(t, body, "chattonic_queries_pending{")
 	assert.NotContains(t, body, "chattonic_operator_info{")
@@ -77,7 +77,7 @@ func TestFailureIsOnThePageWithAnOlderAnswerAndOnMetricsWithout(t *testing.T) {
 
 func TestStatusPageCanBeSwitchedOff(t *testing.T) {
 	var o Options
-	f := start(t, allTeams, func(_ *chattonictest.Team, options *Options) { o = *options })
+	f := start(t, allTeams, func(_ *simulator.Team, options *Options) { o = *options })
 	o.Teams, o.Registry, o.Profiling, o.Simulated = f.teams, prometheus.NewRegistry(), true, true
 	handler, err := New(o)
 	require.NoError(t, err)

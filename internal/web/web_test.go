@@ -28,10 +28,10 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -45,7 +45,7 @@ var noon = time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
 // fixture is an exporter with the teams acme, globex and initech on a simulated
 // API.
 type fixture struct {
-	api     *chattonictest.Server
+	api     *simulator.Server
 	teams   *teams.Set
 	url     string // of the exporter
 	apiURL  string
@@ -57,7 +57,7 @@ const allTeams = "  - codename: acme\n  - codename: globex\n  - codename: initec
 
 // start starts an exporter of the configured teams. adjust may be nil and is
 // called once, with what each simulated team begins as.
-func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Options)) *fixture {
+func start(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *fixture {
 	t.Helper()
 	f := &fixture{logs: new(loggingtest.Buffer)}
 	now := func() time.Time { return noon }
@@ -67,18 +67,18 @@ func start(t *testing.T, configured string, adjust func(*chattonictest.Team, *Op
 		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: time.Minute,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: now, Reload: func() error { return f.reloads },
 	}
-	each := chattonictest.Team{Token: "secret", Operators: 4}
+	each := simulator.Team{Token: "secret", Operators: 4}
 	if adjust != nil {
 		adjust(&each, &o)
 	}
-	var simulated []chattonictest.Team
+	var simulated []simulator.Team
 	for i, codename := range []string{"acme", "globex", "initech"} {
 		team := each
 		team.Codename, team.Seed = codename, uint64(i)
 		simulated = append(simulated, team)
 	}
 	var err error
-	f.api, err = chattonictest.New(chattonictest.Options{Teams: simulated, Now: now})
+	f.api, err = simulator.New(simulator.Options{Teams: simulated, Now: now})
 	require.NoError(t, err)
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
@@ -131,7 +131,7 @@ func (f *fixture) get(t *testing.T, path string, headers ...string) string {
 	return body
 }
 
-func documented(team *chattonictest.Team, _ *Options) { team.Documented = true }
+func documented(team *simulator.Team, _ *Options) { team.Documented = true }
 
 // measured are the values that differ from run to run.
 var measured = regexp.MustCompile(`(?m)^((?:chattonic_scrape_collector_duration_seconds|chattonic_exporter_api_request_duration_seconds_(?:bucket|sum)|chattonic_exporter_build_info|promhttp_\w+)(?:\{.*\})?) .*$`)
@@ -178,7 +178,7 @@ func TestEveryDocumentedFieldIsShown(t *testing.T) {
 func documentedFields(t *testing.T) (fields []string) {
 	t.Helper()
 	var operators map[string]any
-	require.NoError(t, json.Unmarshal(chattonictest.OperatorsFixture(), &operators))
+	require.NoError(t, json.Unmarshal(simulator.OperatorsFixture(), &operators))
 	for field := range operators {
 		switch field {
 		case "status":
@@ -189,7 +189,7 @@ func documentedFields(t *testing.T) (fields []string) {
 		}
 	}
 	var rows []map[string]any
-	require.NoError(t, json.Unmarshal(chattonictest.DashboardFixture(), &rows))
+	require.NoError(t, json.Unmarshal(simulator.DashboardFixture(), &rows))
 	seen := make(map[string]bool)
 	for _, operator := range operators["operators"].([]any) {
 		rows = append(rows, operator.(map[string]any))
@@ -212,7 +212,7 @@ func documentedFields(t *testing.T) (fields []string) {
 }
 
 func TestEveryDocumentedMetricIsShownAndNoOther(t *testing.T) {
-	f := start(t, "  - {codename: acme, thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [sunday], from: 09:00, to: 18:00}]}}", func(team *chattonictest.Team, _ *Options) { team.Operators = 20 })
+	f := start(t, "  - {codename: acme, thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [sunday], from: 09:00, to: 18:00}]}}", func(team *simulator.Team, _ *Options) { team.Operators = 20 })
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(f.get(t, "/metrics")))
 	require.NoError(t, err)
@@ -292,7 +292,7 @@ func TestProtobufCarriesNativeHistograms(t *testing.T) {
 func TestTwoServersAtTheSameMomentCauseOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := startInMemory(t, "  - {codename: acme, windows: [1h, 24h]}", nil)
-		require.NoError(t, m.api.SetFault("", "", chattonictest.Fault{Delay: 300 * time.Millisecond}))
+		require.NoError(t, m.api.SetFault("", "", simulator.Fault{Delay: 300 * time.Millisecond}))
 		var servers sync.WaitGroup
 		for range 2 {
 			for _, path := range []string{"/metrics", "/probe?target=acme"} {
@@ -307,11 +307,11 @@ func TestTwoServersAtTheSameMomentCauseOneCall(t *testing.T) {
 
 func TestTeamThatFailsLeavesTheOthers(t *testing.T) {
 	for name, test := range map[string]struct {
-		fault chattonictest.Fault
+		fault simulator.Fault
 		took  time.Duration
 	}{
-		"answers 500": {chattonictest.Fault{Status: http.StatusInternalServerError}, 0},
-		"hangs":       {chattonictest.Fault{Delay: time.Hour}, 2500 * time.Millisecond},
+		"answers 500": {simulator.Fault{Status: http.StatusInternalServerError}, 0},
+		"hangs":       {simulator.Fault{Delay: time.Hour}, 2500 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m := startInMemory(t, allTeams, nil)
@@ -341,7 +341,7 @@ func TestTeamThatFailsLeavesTheOthers(t *testing.T) {
 func TestLateAnswerServesTheNextScrape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := startInMemory(t, "  - {codename: acme, collectors: [operators]}", nil)
-		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, chattonictest.Fault{Delay: 700 * time.Millisecond, Times: 1}))
+		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Delay: 700 * time.Millisecond, Times: 1}))
 		assert.Contains(t, m.get(t, "/metrics", timeoutHeader, "0.7"), `chattonic_up{team="acme"} 0`)
 		time.Sleep(time.Second)
 		assert.Contains(t, m.get(t, "/metrics"), `chattonic_up{team="acme"} 1`)
@@ -383,7 +383,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestMetricsOfTheExporterAlone(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.TeamsOnMetrics = false })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.TeamsOnMetrics = false })
 	body := f.get(t, "/metrics")
 	assert.Contains(t, body, "chattonic_exporter_config_last_reload_successful")
 	assert.NotContains(t, body, "chattonic_up")
@@ -428,7 +428,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Profiling = true })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Profiling = true })
 	for _, path := range []string{"/", "/metrics", "/probe?target=acme", "/sd", "/-/healthy", "/-/ready", "/debug/pprof/"} {
 		resp, _ := f.ask(t, http.MethodPost, path)
 		assert.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, path)
@@ -445,14 +445,14 @@ func TestMethods(t *testing.T) {
 func TestProfilesAreForThoseWhoAskForThem(t *testing.T) {
 	resp, _ := start(t, allTeams, nil).ask(t, http.MethodGet, "/debug/pprof/heap")
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Profiling = true })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Profiling = true })
 	assert.NotEmpty(t, f.get(t, "/debug/pprof/heap"))
 	assert.Contains(t, f.get(t, "/"), "debug/pprof")
 }
 
 func TestLandingPageSaysWhatIsSimulated(t *testing.T) {
 	assert.NotContains(t, start(t, allTeams, nil).get(t, "/"), "simulated")
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Simulated = true })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Simulated = true })
 	assert.Contains(t, f.get(t, "/"), "All data is simulated")
 }
 
@@ -478,7 +478,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestDuplicateSeriesCostOnlyThemselves(t *testing.T) {
-	f := start(t, allTeams, func(_ *chattonictest.Team, o *Options) { o.Registry.MustRegister(twice{}) })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Registry.MustRegister(twice{}) })
 	body := f.get(t, "/metrics")
 	assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
 	assert.Contains(t, f.logs.String(), "writing metrics failed")

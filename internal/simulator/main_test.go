@@ -1,9 +1,9 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"context"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,16 +43,43 @@ func (c *clock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
 // noon is a Wednesday's in Buenos Aires.
 var noon = time.Date(2026, 5, 13, 15, 0, 0, 0, time.UTC)
 
-// world is a simulation with a clock and a client of its only team.
-type world struct {
-	*chattonictest.Server
-	*clock
-	url    string
-	client *chattonic.Client
-	t      testing.TB
+// network connects clients to a server in memory, so that also what waits for it
+// can be tested under synctest.
+type network chan net.Conn
+
+func (n network) Accept() (net.Conn, error) {
+	conn, open := <-n
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
 }
 
-func newWorld(t testing.TB, zone string, now time.Time, team chattonictest.Team) *world {
+func (n network) Close() error {
+	close(n)
+	return nil
+}
+
+func (n network) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+func (n network) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	n <- server
+	return client, nil
+}
+
+const baseURL = "http://simulator.example"
+
+// world is a simulation with a clock and a client of its only team.
+type world struct {
+	*simulator.Server
+	*clock
+	transport http.RoundTripper
+	client    *chattonic.Client
+	t         testing.TB
+}
+
+func newWorld(t testing.TB, zone string, now time.Time, team simulator.Team) *world {
 	t.Helper()
 	location, err := time.LoadLocation(zone)
 	require.NoError(t, err)
@@ -61,27 +88,37 @@ func newWorld(t testing.TB, zone string, now time.Time, team chattonictest.Team)
 		team.Codename = "acme"
 	}
 	team.Token = token
-	w.Server, err = chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{team}, Now: w.Now, Location: location})
+	w.Server, err = simulator.New(simulator.Options{Teams: []simulator.Team{team}, Now: w.Now, Location: location})
 	require.NoError(t, err)
-	w.url, w.client = serve(t, w.Server, team.Codename)
+	w.transport = serve(t, w.Server)
+	w.client = newClient(t, w.transport, team.Codename)
 	return w
 }
 
-// serve starts an HTTP server until the end of the test.
-func serve(t testing.TB, handler *chattonictest.Server, codename string, options ...chattonic.Option) (url string, _ *chattonic.Client) {
+// serve starts an HTTP server until the end of the test, and returns the way to it.
+func serve(t testing.TB, handler *simulator.Server) http.RoundTripper {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	t.Cleanup(handler.Close)
+	connections := make(network)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(connections) }()
+	t.Cleanup(func() {
+		handler.Close()
+		_ = server.Close()
+		<-served
+	})
 	// net/http sends a GET again when a kept connection turns out to be closed.
-	transport := &http.Transport{DisableKeepAlives: true}
-	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Transport{DialContext: connections.dial, DisableKeepAlives: true}
+}
+
+func newClient(t testing.TB, transport http.RoundTripper, codename string, options ...chattonic.Option) *chattonic.Client {
+	t.Helper()
 	options = append([]chattonic.Option{
 		chattonic.WithToken(token), chattonic.WithHTTPClient(&http.Client{Transport: transport}),
 	}, options...)
-	client, err := chattonic.New(server.URL, codename, options...)
+	client, err := chattonic.New(baseURL, codename, options...)
 	require.NoError(t, err)
-	return server.URL, client
+	return client
 }
 
 func (w *world) operators(start, end time.Time) *chattonic.Operators {

@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 var zones = []string{"America/Argentina/Buenos_Aires", "America/Santiago", "Europe/Madrid", "UTC"}
@@ -72,13 +72,13 @@ func requireAdditive(t *testing.T, w *world, start, cut, end time.Time) {
 	assert.Equal(t, one.TotalUsers, w.row(cut, cut).TotalUsers)
 }
 
-// withBacklog has a backlog come and go, some time before the clock's present.
-func withBacklog(t *testing.T, w *world, random *rand.Rand) {
+// withScenarios has scenarios come and go, some time before the clock's present.
+func withScenarios(t *testing.T, w *world, random *rand.Rand) {
 	t.Helper()
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
-	w.advance(time.Duration(random.Int64N(int64(2 * time.Hour))))
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
-	w.advance(time.Duration(random.Int64N(int64(time.Hour))))
+	for _, scenario := range []simulator.Scenario{"backlog", "normal", "quiet", "normal", "backlog", "quiet", "backlog", "normal"} {
+		require.NoError(t, w.SetScenario("", scenario))
+		w.advance(time.Duration(random.Int64N(int64(2 * time.Hour))))
+	}
 }
 
 func TestAnswersAddUp(t *testing.T) {
@@ -93,8 +93,8 @@ func TestAnswersAddUp(t *testing.T) {
 			// Near a change of the clocks in one zone or another.
 			day := time.Date(2025, [...]time.Month{5, 4, 10, 9}[i], 1+random.IntN(6), 0, 0, 0, 0, location)
 			w := newWorld(t, zone, day.Add(time.Duration(random.Int64N(int64(24*time.Hour)))),
-				chattonictest.Team{Seed: seed, Operators: 1 + random.IntN(14)})
-			withBacklog(t, w, random)
+				simulator.Team{Seed: seed, Operators: 1 + random.IntN(14)})
+			withScenarios(t, w, random)
 			now := w.Now()
 			for range 8 {
 				at := func() time.Time { return now.Add(-time.Duration(random.Int64N(int64(60 * time.Hour)))) }
@@ -124,17 +124,15 @@ func TestAnswersAddUp(t *testing.T) {
 func TestBucketsAddUp(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 5, Operators: 9, Buckets: true})
-	withBacklog(t, w, random)
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 5, Operators: 9, Buckets: true})
+	withScenarios(t, w, random)
 	start, end := w.Now().Add(-50*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
 	ask := func(format string) []chattonic.DashboardRow {
-		client, err := chattonic.New(w.url, "acme", chattonic.WithToken(token), chattonic.WithDateFormatGroup(format))
-		require.NoError(t, err)
+		client := newClient(t, w.transport, "acme", chattonic.WithDateFormatGroup(format))
 		answer, err := client.Dashboard(t.Context(), chattonic.Window{Start: start, End: end})
 		require.NoError(t, err)
 		return answer.Rows
 	}
-	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	one := ask("0")
 	require.Len(t, one, 1)
 	require.Equal(t, chattonic.Text("0"), one[0].Date)
@@ -145,7 +143,7 @@ func TestBucketsAddUp(t *testing.T) {
 	}{
 		"%Y-%m-%d %H": {hoursTouched(start, end), start.UTC().Format("2006-01-02 15")},
 		"%H":          {24, start.UTC().Format("15")},
-		"%Y-%m-%d":    {3, start.UTC().Format("2006-01-02")},
+		"%Y-%m-%d":    {int(end.Truncate(24*time.Hour).Sub(start.Truncate(24*time.Hour))/(24*time.Hour)) + 1, start.UTC().Format("2006-01-02")},
 		"%Y 100%%":    {1, start.UTC().Format("2006") + " 100%"},
 	} {
 		rows := ask(format)
@@ -170,7 +168,7 @@ func hoursTouched(start, end time.Time) int {
 
 func TestWithoutBucketsThereIsOneRow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 3})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 3})
 	assert.Equal(t, chattonic.Text("0"), w.row(noon.Add(-48*time.Hour), noon).Date)
 }
 
@@ -190,7 +188,7 @@ func (w *world) get(endpoint string, start, end time.Time) string {
 // do sends a request with the documented headers and those that are given.
 func (w *world) do(method, path string, query url.Values, header map[string]string) (*http.Response, string) {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.url+path+"?"+query.Encode(), http.NoBody)
+	req, err := http.NewRequest(method, baseURL+path+"?"+query.Encode(), http.NoBody)
 	require.NoError(w.t, err)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
@@ -198,8 +196,7 @@ func (w *world) do(method, path string, query url.Values, header map[string]stri
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
+	resp, err := w.transport.RoundTrip(req)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -211,7 +208,7 @@ func date(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z"
 
 func TestSameLogSameAnswers(t *testing.T) {
 	t.Parallel()
-	team := chattonictest.Team{Seed: 7, Operators: 12}
+	team := simulator.Team{Seed: 7, Operators: 12}
 	one, other := newWorld(t, zones[0], noon, team), newWorld(t, zones[0], noon, team)
 	for back := range 3 { // in another order
 		other.get("operator", noon.Add(-time.Duration(back*7)*time.Hour), noon)
@@ -232,17 +229,17 @@ func TestSameLogSameAnswers(t *testing.T) {
 
 func TestTheClockMayJump(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Operators: 10})
+	w := newWorld(t, zones[0], noon, simulator.Team{Operators: 10})
 	start := noon.Add(-6 * time.Hour)
 	before := w.get("operator", start, noon)
 	w.set(noon.Add(30 * time.Hour))
 	assert.NotEqual(t, before, w.get("operator", start, noon.Add(time.Hour)))
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	w.advance(time.Hour)
 	assert.Greater(t, number(t, w.operators(start, noon).QueryPending), 1000.0)
 	w.set(noon.Add(-time.Hour))
 	w.get("bigquery", start, noon)
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal)) // the backlog is yet to come, and goes
+	require.NoError(t, w.SetScenario("", simulator.ScenarioNormal)) // the backlog is yet to come, and goes
 	w.set(noon)
 	assert.Equal(t, before, w.get("operator", start, noon))
 	w.set(noon.Add(31 * time.Hour))
@@ -251,7 +248,7 @@ func TestTheClockMayJump(t *testing.T) {
 
 func TestNothingExistsAfterNowOrBeforeTheLog(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Operators: 10})
+	w := newWorld(t, zones[0], noon, simulator.Team{Operators: 10})
 	assert.Equal(t, w.get("operator", noon.Add(-time.Hour), noon), w.get("operator", noon.Add(-time.Hour), noon.Add(9*time.Hour)))
 	assert.Equal(t, w.get("bigquery", noon.Add(-time.Hour), noon), w.get("bigquery", noon.Add(-time.Hour), noon.Add(9*time.Hour)))
 	future := w.row(noon.Add(time.Hour), noon.Add(2*time.Hour))
@@ -271,15 +268,15 @@ func TestNothingExistsAfterNowOrBeforeTheLog(t *testing.T) {
 
 func TestValuesAgree(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 3, Operators: 11})
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 3, Operators: 11})
 	changed := map[string]bool{}
 	for step := range 60 {
 		w.advance(28*time.Minute + 123*time.Millisecond)
 		switch step {
 		case 20:
-			require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+			require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 		case 25:
-			require.NoError(t, w.SetScenario("", chattonictest.ScenarioNormal))
+			require.NoError(t, w.SetScenario("", simulator.ScenarioNormal))
 		}
 		window := time.Duration(1+step) * 17 * time.Minute
 		answer, row := w.operators(w.Now().Add(-window), w.Now()), w.row(w.Now().Add(-window), w.Now())
@@ -332,31 +329,37 @@ func TestADayIsBelievable(t *testing.T) {
 	t.Parallel()
 	// Monday, 04:00 in Buenos Aires, and the days from there.
 	monday := time.Date(2026, 5, 11, 7, 0, 0, 0, time.UTC)
-	w := newWorld(t, zones[0], monday.AddDate(0, 0, 7), chattonictest.Team{Seed: 11, Operators: 30})
+	w := newWorld(t, zones[0], monday.AddDate(0, 0, 7), simulator.Team{Seed: 11, Operators: 30})
 	weekday, weekend := w.row(monday, monday.AddDate(0, 0, 5)), w.row(monday.AddDate(0, 0, 5), monday.AddDate(0, 0, 7))
 	assert.Less(t, number(t, weekend.Resolved)/2, 0.85*number(t, weekday.Resolved)/5)
 	assert.InDelta(t, 42, number(t, weekday.NPS), 10)
 	assert.Greater(t, number(t, weekday.Attention), 95.0)
 
+	first, tuesday := w.row(monday, monday.AddDate(0, 0, 1)), w.row(monday.AddDate(0, 0, 1), monday.AddDate(0, 0, 2))
+	assert.Greater(t, number(t, first.Resolved), 1.1*number(t, tuesday.Resolved))
+	assert.Greater(t, number(t, first.MessagesReceived), 1.1*number(t, tuesday.MessagesReceived))
+
 	night, midday := w.row(monday.Add(20*time.Hour), monday.Add(22*time.Hour)), w.row(monday.Add(8*time.Hour), monday.Add(10*time.Hour))
 	assert.Greater(t, number(t, midday.Resolved), 2*number(t, night.Resolved))
 
-	most, pending := 0, 0.0
+	most, pending, queues, empty := 0, 0.0, 0, 0
 	for step := range 24 * 7 {
 		w.set(monday.Add(time.Duration(step) * 43 * time.Minute))
 		answer := w.operators(w.Now(), w.Now())
-		online := 0
-		for _, o := range answer.Operators {
-			if o.Status == "online" {
-				online++
-			}
-		}
+		online := online(answer.Operators)
 		if step > 0 { // the first second of a day is before the first arrival
 			assert.GreaterOrEqual(t, online, 2, w.Now())
 		}
 		most = max(most, online)
 		pending += number(t, answer.QueryPending)
+		if n := number(t, answer.QueryPending); n >= 4 {
+			queues++
+		} else if n == 0 {
+			empty++
+		}
 	}
+	assert.Greater(t, queues, 10, "queues form")
+	assert.Greater(t, empty, 10, "and drain")
 	assert.InDelta(t, 15, most, 4)
 	assert.InDelta(t, 2, pending/24/7, 1.9)
 	w.set(monday.AddDate(0, 0, 7))
@@ -372,7 +375,7 @@ func TestADayIsBelievable(t *testing.T) {
 
 func TestLastConnection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Seed: 2, Operators: 8})
+	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 2, Operators: 8})
 	before := map[chattonic.Text]float64{}
 	backlog := false
 	check := func() {
@@ -400,7 +403,7 @@ func TestLastConnection(t *testing.T) {
 		w.advance(97 * time.Minute)
 		check()
 	}
-	require.NoError(t, w.SetScenario("", chattonictest.ScenarioBacklog))
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	backlog = true
 	for range 30 {
 		w.advance(97 * time.Minute)

@@ -1,8 +1,9 @@
-package chattonictest
+package simulator
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -11,8 +12,6 @@ import (
 
 	"chattonic_exporter/chattonic"
 )
-
-const jsonType = "application/json; charset=utf-8"
 
 // Cut is a place at which the connection is cut.
 type Cut int
@@ -28,7 +27,7 @@ const (
 )
 
 // Fault is what a request meets in place of its answer, or on the way to it. Its
-// parts can be combined; without Status, Body, Redirect, Endless and Handler,
+// fields can be combined; without Status, Body, Redirect, Endless and Handler,
 // the request is checked and answered as ever.
 type Fault struct {
 	// Delay passes before anything else happens.
@@ -43,7 +42,7 @@ type Fault struct {
 	Body []byte
 	// ContentType is the answer's; that of JSON if empty.
 	ContentType string
-	// Truncate has the body end in its middle, as if it were whole.
+	// Truncate has the body end in its middle, as if it were complete.
 	Truncate bool
 	// Cut is where the connection is cut.
 	Cut Cut
@@ -57,10 +56,6 @@ type Fault struct {
 	// Times is how many requests meet the fault; all if 0.
 	Times int
 }
-
-// isZero says whether there is no fault at all. Handlers and bodies cannot be
-// compared, so the struct cannot either.
-func (f *Fault) isZero() bool { return reflect.ValueOf(*f).IsZero() }
 
 // namedFaults is the table of faults that have a name. Those with a button are
 // on the control page.
@@ -87,7 +82,7 @@ var namedFaults = []struct {
 	{"endless", false, "a body without an end", Fault{Endless: true}},
 }
 
-// FaultNames returns the names that NamedFault knows.
+// FaultNames returns the names that NamedFault accepts.
 func FaultNames() (names []string) {
 	for _, f := range namedFaults {
 		names = append(names, f.Name)
@@ -105,71 +100,64 @@ func NamedFault(name string) (Fault, error) {
 	return Fault{}, fmt.Errorf("unknown fault %q: use one of %s", name, strings.Join(FaultNames(), ", "))
 }
 
-func (t *team) setFault(e chattonic.Endpoint, f Fault) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f.isZero() {
-		delete(t.faults, e)
-		return
-	}
-	t.faults[e] = f
-}
-
 // label returns the fault's name in the table, or "custom".
-func (f *Fault) label() string {
+func (f Fault) label() string {
 	for _, named := range namedFaults {
-		if reflect.DeepEqual(named.fault, *f) {
+		if reflect.DeepEqual(named.fault, f) {
 			return named.Name
 		}
 	}
 	return "custom"
 }
 
-// answer is what is sent, if no fault meets it on the way.
-type answer struct {
-	status      int
-	contentType string
-	header      [2]string // a further one, if named
-	body        []byte
-}
-
-func (a answer) writeHeader(w http.ResponseWriter, length int) {
-	w.Header().Set("Content-Type", a.contentType)
-	if length >= 0 {
-		w.Header().Set("Content-Length", strconv.Itoa(length))
+// setFault replaces the fault of an endpoint, by none if it is the zero Fault.
+func (t *team) setFault(e chattonic.Endpoint, f Fault) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.faults, e)
+	if !reflect.ValueOf(f).IsZero() {
+		t.faults[e] = f
 	}
-	if a.header[0] != "" {
-		w.Header().Set(a.header[0], a.header[1])
+}
+
+// call counts a request and returns the fault that it meets.
+func (t *team) call(e chattonic.Endpoint) Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls[e]++
+	fault := t.faults[e]
+	switch {
+	case fault.Times == 1:
+		delete(t.faults, e)
+	case fault.Times > 1:
+		fault.Times--
+		t.faults[e] = fault
 	}
-	w.WriteHeader(a.status)
+	return fault
 }
 
-func (a answer) write(w http.ResponseWriter) {
-	a.writeHeader(w, len(a.body))
-	_, _ = w.Write(a.body) // who does not listen is not told
-}
-
-// answer returns what a fault makes of the answer to a request.
-func (s *Server) answer(r *http.Request, t *team, e chattonic.Endpoint, f Fault) (answer, error) {
-	var a answer
+// answer returns what the fault makes of the answer to a request. It fails where
+// the client has gone away.
+func (f Fault) answer(regular func() (answer, error)) (a answer, err error) {
 	switch {
 	case f.Body != nil || f.Endless:
-		a = answer{status: http.StatusOK, contentType: jsonType, body: f.Body}
+		a = newAnswer(http.StatusOK, f.Body)
 	case f.Redirect != "":
-		a = answer{status: http.StatusFound, contentType: jsonType}
+		a = newAnswer(http.StatusFound, nil)
 	case f.Status != 0:
-		a = (&refusal{f.Status, "this is a simulated fault"}).answer()
+		a = refuse(f.Status, "this is a simulated fault")
 	default:
-		var err error
-		if a, err = s.regular(r, t, e); err != nil {
+		if a, err = regular(); err != nil {
 			return answer{}, err
 		}
 	}
 	if f.Status != 0 {
 		a.status = f.Status
 	}
-	if f.ContentType != "" {
-		a.contentType = f.ContentType
+	for name, value := range map[string]string{"Content-Type": f.ContentType, "Retry-After": f.RetryAfter, "Location": f.Redirect} {
+		if value != "" {
+			a.header.Set(name, value)
+		}
 	}
 	if f.Truncate {
 		a.body = a.body[:len(a.body)/2]
@@ -179,44 +167,43 @@ func (s *Server) answer(r *http.Request, t *team, e chattonic.Endpoint, f Fault)
 
 // send sends an answer, and cuts or slows it as the fault has it.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
-	if f.RetryAfter != "" {
-		w.Header().Set("Retry-After", f.RetryAfter)
+	body, cut := a.body, f.Cut == CutInBody
+	if cut {
+		body = body[:len(body)/2]
+		a.header.Set("Content-Length", strconv.Itoa(len(a.body)+1))
+	} else if !f.Endless {
+		a.header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	if f.Redirect != "" {
-		w.Header().Set("Location", f.Redirect)
+	maps.Copy(w.Header(), a.header)
+	w.WriteHeader(a.status)
+	if f.Drip == 0 && !f.Endless && !cut {
+		_, _ = w.Write(body) // the client may have disconnected
+		return
 	}
-	switch {
-	case f.Endless:
-		a.writeHeader(w, -1)
-		s.sendBlanks(r.Context(), w, f.Drip)
+	sent := s.sendBody(r.Context(), w, body, f.Drip)
+	blanks := []byte(strings.Repeat(" ", 4096))
+	for f.Endless && s.wait(r.Context(), time.Millisecond) && s.sendBody(r.Context(), w, blanks, f.Drip) {
+		continue
+	}
+	if !sent || f.Endless || cut {
 		panic(http.ErrAbortHandler)
-	case f.Cut == CutInBody:
-		a.writeHeader(w, len(a.body)+1)
-		s.sendBody(r.Context(), w, a.body[:len(a.body)/2], f.Drip)
-		panic(http.ErrAbortHandler)
-	case f.Drip > 0:
-		a.writeHeader(w, len(a.body))
-		if !s.sendBody(r.Context(), w, a.body, f.Drip) {
-			panic(http.ErrAbortHandler)
-		}
-	default:
-		a.write(w)
 	}
 }
 
-// sendBody sends a body, in pieces if they are to be apart, and says whether all
-// of it was.
+// sendBody sends a body, in pieces if there is a pause between them, and says
+// whether all of it was sent.
 func (s *Server) sendBody(ctx context.Context, w http.ResponseWriter, body []byte, drip time.Duration) bool {
+	piece := len(body)
+	if drip > 0 {
+		piece = 64
+	}
 	flush := http.NewResponseController(w)
 	_ = flush.Flush() // a writer that cannot be flushed sends all at the end
 	for len(body) > 0 {
 		if drip > 0 && !s.wait(ctx, drip) {
 			return false
 		}
-		n := len(body)
-		if drip > 0 {
-			n = min(n, 64)
-		}
+		n := min(piece, len(body))
 		if _, err := w.Write(body[:n]); err != nil {
 			return false
 		}
@@ -226,23 +213,14 @@ func (s *Server) sendBody(ctx context.Context, w http.ResponseWriter, body []byt
 	return true
 }
 
-func (s *Server) sendBlanks(ctx context.Context, w http.ResponseWriter, drip time.Duration) {
-	blanks := []byte(strings.Repeat(" ", 4096))
-	for s.wait(ctx, time.Millisecond) && s.sendBody(ctx, w, blanks, drip) {
-		continue
-	}
-}
-
 // wait waits, and says whether neither the client nor the server ended that.
 func (s *Server) wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-s.closed:
 		return false
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	}
 }

@@ -1,12 +1,14 @@
-package chattonictest
+package simulator
 
 import (
 	"bytes"
+	"context"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"chattonic_exporter/chattonic"
 )
@@ -23,7 +25,7 @@ var controlTemplate = template.Must(template.New("control").Parse(controlPage))
 //	POST /fault?team=CODENAME&endpoint=ENDPOINT&name=FAULT
 //
 // Without a team or endpoint all are meant. The parameters may also come as a
-// form. The answer is a text that says what is in force, or 400 and what can be
+// form. The answer is a text that says what is active, or 400 and what can be
 // chosen from; a browser is sent back to the page. It asks for no credentials.
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -48,9 +50,9 @@ func (s *Server) Control() http.Handler {
 }
 
 // control answers a request to switch something.
-func (s *Server) control(change func(*http.Request) (inForce string, err error)) http.HandlerFunc {
+func (s *Server) control(change func(*http.Request) (active string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		inForce, err := change(r)
+		active, err := change(r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -65,7 +67,7 @@ func (s *Server) control(change func(*http.Request) (inForce string, err error))
 			team = "team " + codename
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "%s: %s is in force\n", team, inForce) //nolint:gosec // plain text, of names that were found in a table
+		fmt.Fprintf(w, "%s: %s is active\n", team, active) //nolint:gosec // plain text, of names that were found in a table
 	}
 }
 
@@ -81,14 +83,21 @@ type controlRow struct {
 	Faults string
 }
 
-func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	var rows []controlRow
 	for _, t := range s.teams {
 		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
 		if !t.Documented {
-			present := t.present(now)
-			row.Pending, row.Online, row.Scenario = present.pending, present.online(), t.log.scenario(now)
+			h, at := t.history(), now.UnixMilli()
+			row.Pending, _ = h.waiting(context.WithoutCancel(r.Context()), at)
+			for _, p := range h.presences(at) {
+				if p.state == online {
+					row.Online++
+				}
+			}
+			// What was chosen in this second is to come with the next one.
+			row.Scenario = h.at(now.Add(time.Second).UnixMilli()).scenario
 		}
 		rows = append(rows, row)
 	}
@@ -103,7 +112,7 @@ func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(page.Bytes()) // who does not listen is not told
+	_, _ = w.Write(page.Bytes()) // the client may have disconnected
 }
 
 // faulty names the endpoints that have a fault, and says "none" without one.

@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"net/http"
@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 // controlled is a simulation of two teams and what calls its control page.
-func controlled(t *testing.T) (*chattonictest.Server, *clock, func(method, target string, form url.Values, accept string) *httptest.ResponseRecorder) {
+func controlled(t *testing.T) (*simulator.Server, *clock, func(method, target string, form url.Values, accept string) *httptest.ResponseRecorder) {
 	t.Helper()
 	c := &clock{now: noon}
-	server, err := chattonictest.New(chattonictest.Options{Now: c.Now, Teams: []chattonictest.Team{
+	server, err := simulator.New(simulator.Options{Now: c.Now, Teams: []simulator.Team{
 		{Codename: "acme", Token: token, Operators: 10}, {Codename: "<b>paper</b>", Token: token, Documented: true},
 	}})
 	require.NoError(t, err)
@@ -37,25 +37,25 @@ func TestControlPage(t *testing.T) {
 	t.Parallel()
 	server, clock, call := controlled(t)
 	page := call(http.MethodGet, "/", nil, "").Body.String()
-	for _, part := range []string{
-		"All data is simulated", ">acme<", "of 10<", "&lt;b&gt;paper&lt;/b&gt;", "2026-05-13 15:00:00 UTC", "In force: none",
+	for _, text := range []string{
+		"All data is simulated", ">acme<", "of 10<", "&lt;b&gt;paper&lt;/b&gt;", "2026-05-13 15:00:00 UTC", "Active: none",
 		`value="backlog"`, `value="429"`, `value="hang"`, `aria-label="normal for acme: an ordinary day" aria-pressed="true"`,
 	} {
-		assert.Contains(t, page, part)
+		assert.Contains(t, page, text)
 	}
 	assert.NotContains(t, page, "//", "no other hosts")
 	assert.NotContains(t, page, `value="html"`, "a fault without a button")
 	assert.NotContains(t, page, token)
 
-	require.NoError(t, server.SetScenario("", chattonictest.ScenarioBacklog))
-	require.NoError(t, server.SetFault("", chattonic.EndpointNPS, chattonictest.Fault{Status: 418}))
-	fault, err := chattonictest.NamedFault("429")
+	require.NoError(t, server.SetScenario("", simulator.ScenarioBacklog))
+	require.NoError(t, server.SetFault("", chattonic.EndpointNPS, simulator.Fault{Status: 418}))
+	fault, err := simulator.NamedFault("429")
 	require.NoError(t, err)
 	require.NoError(t, server.SetFault("acme", chattonic.EndpointOperators, fault))
 	clock.advance(time.Hour)
 	page = call(http.MethodGet, "/", nil, "").Body.String()
 	assert.Contains(t, page, `aria-label="backlog for acme: nobody works, and queries pile up" aria-pressed="true"`)
-	assert.Contains(t, page, "In force: operators (429), nps_export (custom)")
+	assert.Contains(t, page, "Active: operators (429), nps_export (custom)")
 	assert.Contains(t, page, `<td class="number">0 of 10</td>`)
 	assert.Regexp(t, `<td class="number">1[23]\d\d</td>`, page)
 }
@@ -63,19 +63,19 @@ func TestControlPage(t *testing.T) {
 func TestControlSwitches(t *testing.T) {
 	t.Parallel()
 	server, clock, call := controlled(t)
-	_, client := serve(t, server, "acme")
+	client := newClient(t, serve(t, server), "acme")
 	ask := func() (*chattonic.Operators, error) {
 		return client.Operators(t.Context(), chattonic.Window{Start: noon, End: noon})
 	}
 	done := call(http.MethodPost, "/scenario?team=acme&name=backlog", nil, "*/*")
-	assert.Equal(t, "team acme: scenario backlog is in force\n", done.Body.String())
+	assert.Equal(t, "team acme: scenario backlog is active\n", done.Body.String())
 	clock.advance(time.Hour)
 	answer, err := ask()
 	require.NoError(t, err)
 	assert.Greater(t, number(t, answer.QueryPending), 1000.0)
 
 	done = call(http.MethodPost, "/fault?endpoint=operators&name=500", nil, "")
-	assert.Equal(t, "all teams: fault 500 for endpoint operators is in force\n", done.Body.String())
+	assert.Equal(t, "all teams: fault 500 for endpoint operators is active\n", done.Body.String())
 	_, err = ask()
 	require.Error(t, err)
 	done = call(http.MethodPost, "/fault", url.Values{"team": {"acme"}, "name": {"none"}}, "text/html,*/*")
@@ -84,7 +84,7 @@ func TestControlSwitches(t *testing.T) {
 	_, err = ask()
 	require.NoError(t, err)
 	done = call(http.MethodPost, "/fault?name=none", nil, "")
-	assert.Equal(t, "all teams: fault none for all endpoints is in force\n", done.Body.String())
+	assert.Equal(t, "all teams: fault none for all endpoints is active\n", done.Body.String())
 }
 
 func TestControlRefusals(t *testing.T) {

@@ -1,7 +1,9 @@
-package chattonictest
+package simulator
 
 import (
-	"context"
+	"bytes"
+	"cmp"
+	_ "embed" // for the documented answers
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,14 +27,16 @@ const (
 	maxExports = 1000
 )
 
-// endpoints is the table of what a Server answers.
+// endpoints is the table of what a Server answers, with the documented
+// parameters besides startDate and endDate.
 var endpoints = []struct {
-	Name chattonic.Endpoint
-	path string
+	Name       chattonic.Endpoint
+	path       string
+	parameters []string
 }{
-	{chattonic.EndpointOperators, "operator"},
-	{chattonic.EndpointDashboard, "bigquery"},
-	{chattonic.EndpointNPS, "nps/export"},
+	{chattonic.EndpointOperators, "operator", nil},
+	{chattonic.EndpointDashboard, "bigquery", []string{"dateFormatGroup", "queryName"}},
+	{chattonic.EndpointNPS, "nps/export", []string{"typeUser"}},
 }
 
 // Team is a simulated team.
@@ -54,6 +58,18 @@ type Team struct {
 	// documented single row with the date "0".
 	Buckets bool
 }
+
+//go:embed fixtures/operators.json
+var operatorsFixture []byte
+
+//go:embed fixtures/dashboard.json
+var dashboardFixture []byte
+
+// OperatorsFixture returns the documented answer of the operators endpoint.
+func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
+
+// DashboardFixture returns the documented answer of the dashboard endpoint.
+func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
 
 // Options is what a Server simulates.
 type Options struct {
@@ -81,6 +97,7 @@ type Export struct {
 type Server struct {
 	now    func() time.Time
 	teams  []*team // in the order of Options
+	mux    http.ServeMux
 	closed chan struct{}
 	once   sync.Once
 
@@ -90,12 +107,26 @@ type Server struct {
 
 type team struct {
 	Team
-	log                 *eventLog
 	heads, originsNames [][]byte
 
-	mu     sync.Mutex
-	faults map[chattonic.Endpoint]Fault
-	calls  map[chattonic.Endpoint]int
+	mu      sync.Mutex
+	present history
+	faults  map[chattonic.Endpoint]Fault
+	calls   map[chattonic.Endpoint]int
+}
+
+// history returns what happens in the team as the scenarios are now.
+func (t *team) history() history {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.present
+}
+
+// setScenario starts a scenario with the next full second.
+func (t *team) setScenario(s Scenario, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.present = t.present.with(s, now)
 }
 
 // New returns a Server. It fails where the options name no team, or one that
@@ -105,15 +136,17 @@ func New(options Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	location := options.Location
-	if location == nil {
-		location = time.UTC
-	}
 	if len(options.Teams) == 0 {
 		return nil, errors.New("there is no team to simulate: name at least one")
 	}
+	for _, e := range endpoints {
+		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e.Name) })
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
+	})
 	for _, config := range options.Teams {
-		if err := s.addTeam(config, location); err != nil {
+		if err := s.addTeam(config, cmp.Or(options.Location, time.UTC)); err != nil {
 			return nil, fmt.Errorf("team %q cannot be simulated: %w", config.Codename, err)
 		}
 	}
@@ -126,7 +159,7 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	}
 	operators := config.Operators
 	if config.Documented {
-		operators = 1 // the log is there, and unused
+		operators = 1 // which no answer is about
 	}
 	switch {
 	case s.team(config.Codename) != nil:
@@ -136,16 +169,16 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	case operators < 1 || operators > maxOperators:
 		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
 	}
-	parts := []uint64{config.Seed, uint64(operators)}
+	seeds := []uint64{config.Seed, uint64(operators)}
 	for _, c := range []byte(config.Codename) {
-		parts = append(parts, uint64(c))
+		seeds = append(seeds, uint64(c))
 	}
-	model := newModel(key(parts...), operators, location)
+	model := newModel(key(seeds...), operators, location)
 	t := &team{
-		Team:   config,
-		log:    newEventLog(model),
-		faults: map[chattonic.Endpoint]Fault{},
-		calls:  map[chattonic.Endpoint]int{},
+		Team:    config,
+		present: newHistory(model),
+		faults:  map[chattonic.Endpoint]Fault{},
+		calls:   map[chattonic.Endpoint]int{},
 	}
 	t.heads, t.originsNames = profiles(model)
 	s.teams = append(s.teams, t)
@@ -161,8 +194,8 @@ func (s *Server) team(codename string) *team {
 	return nil
 }
 
-// named returns the team with the codename, or all teams for "".
-func (s *Server) named(codename string) ([]*team, error) {
+// teamsNamed returns the team with the codename, or all teams for "".
+func (s *Server) teamsNamed(codename string) ([]*team, error) {
 	if codename == "" {
 		return s.teams, nil
 	}
@@ -173,23 +206,23 @@ func (s *Server) named(codename string) ([]*team, error) {
 	for _, t := range s.teams {
 		names = append(names, t.Codename)
 	}
-	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
+	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
 }
 
-// SetScenario puts a scenario in force, for the team with the codename or, if
-// that is empty, for all. It takes effect with the clock's next full second and
+// SetScenario starts a scenario, for the team with the codename or, if that is
+// empty, for all. It takes effect with the clock's next full second and
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
-	if err := checkScenario(scenario); err != nil {
-		return err
+	if !slices.Contains(Scenarios(), scenario) {
+		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, list(Scenarios()))
 	}
-	teams, err := s.named(codename)
+	teams, err := s.teamsNamed(codename)
 	if err != nil {
 		return err
 	}
 	now := s.now()
 	for _, t := range teams {
-		t.log.setScenario(scenario, now)
+		t.setScenario(scenario, now)
 	}
 	return nil
 }
@@ -199,32 +232,34 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 // to all if that is empty. The zero Fault ends faults. It fails where a name is
 // unknown.
 func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
-	teams, err := s.named(codename)
+	teams, err := s.teamsNamed(codename)
 	if err != nil {
 		return err
 	}
-	known := false
+	var names []chattonic.Endpoint
 	for _, e := range endpoints {
-		if endpoint != "" && endpoint != e.Name {
-			continue
-		}
-		known = true
-		for _, t := range teams {
-			t.setFault(e.Name, fault)
-		}
+		names = append(names, e.Name)
 	}
-	if !known {
-		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, endpointNames())
+	if endpoint != "" && !slices.Contains(names, endpoint) {
+		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, list(names))
+	}
+	for _, e := range names {
+		for _, t := range teams {
+			if endpoint == "" || endpoint == e {
+				t.setFault(e, fault)
+			}
+		}
 	}
 	return nil
 }
 
-func endpointNames() string {
-	var names []string
-	for _, e := range endpoints {
-		names = append(names, string(e.Name))
+// list lists names in a message.
+func list[N ~string](names []N) string {
+	var texts []string
+	for _, name := range names {
+		texts = append(texts, string(name))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // Calls returns how many requests of a team reached an endpoint, also those that
@@ -253,13 +288,17 @@ func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 
 // ServeHTTP answers a request like the stats API would. Some faults cut the
 // connection by a panic with http.ErrAbortHandler, as net/http provides for.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	t, endpoint, refusal := s.route(r.URL)
-	if refusal != nil {
-		refusal.answer().write(w)
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// serve answers a request to an endpoint.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e chattonic.Endpoint) {
+	codename := r.PathValue("codename")
+	t := s.team(codename)
+	if t == nil {
+		s.send(w, r, refuse(http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)), Fault{})
 		return
 	}
-	fault := t.call(endpoint)
+	fault := t.call(e)
 	if fault.Delay > 0 && !s.wait(r.Context(), fault.Delay) || fault.Cut == CutBeforeHeader {
 		panic(http.ErrAbortHandler)
 	}
@@ -267,106 +306,70 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault.Handler.ServeHTTP(w, r)
 		return
 	}
-	answer, err := s.answer(r, t, endpoint, fault)
-	if err != nil { // the client has gone away
+	a, err := fault.answer(func() (answer, error) { return s.regular(r, t, e) })
+	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	s.send(w, r, answer, fault)
+	s.send(w, r, a, fault)
 }
 
-// refusal is an error with the HTTP status that it is answered with.
-type refusal struct {
-	status  int
-	message string
+// answer is what is sent, if no fault meets it on the way.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
-func (r *refusal) answer() answer {
-	body, err := json.Marshal(struct {
-		Status  bool   `json:"status"`
-		Message string `json:"message"`
-	}{Message: r.message})
+func newAnswer(status int, body []byte) answer {
+	return answer{status, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body}
+}
+
+// refuse returns an answer that says why there is no other one.
+func refuse(status int, message string) answer {
+	body, err := json.Marshal(map[string]any{"status": false, "message": message})
 	if err != nil { // a string always has a JSON form
 		panic(err)
 	}
-	a := answer{status: r.status, contentType: jsonType, body: body}
-	switch r.status {
+	a := newAnswer(status, body)
+	switch status {
 	case http.StatusMethodNotAllowed:
-		a.header = [2]string{"Allow", http.MethodGet}
+		a.header.Set("Allow", http.MethodGet)
 	case http.StatusUnauthorized:
-		a.header = [2]string{"WWW-Authenticate", "Bearer"}
+		a.header.Set("WWW-Authenticate", "Bearer")
 	}
 	return a
 }
 
-// route reads /api/v1/{codename}/stats/{endpoint}.
-func (s *Server) route(u *url.URL) (*team, chattonic.Endpoint, *refusal) {
-	rest, found := strings.CutPrefix(u.EscapedPath(), "/api/v1/")
-	escaped, rest, isStats := strings.Cut(rest, "/stats/")
-	codename, err := url.PathUnescape(escaped)
-	if !found || !isStats || err != nil {
-		return nil, "", &refusal{http.StatusNotFound, "there is nothing at this path: use /api/v1/{codename}/stats/{endpoint}"}
-	}
-	for _, e := range endpoints {
-		if e.path != rest {
-			continue
-		}
-		if t := s.team(codename); t != nil {
-			return t, e.Name, nil
-		}
-		return nil, "", &refusal{http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)}
-	}
-	return nil, "", &refusal{http.StatusNotFound, "there is no such endpoint: use operator, bigquery or nps/export"}
-}
-
-// call counts a request and returns the fault that it meets.
-func (t *team) call(e chattonic.Endpoint) Fault {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.calls[e]++
-	fault := t.faults[e]
-	switch {
-	case fault.Times == 1:
-		delete(t.faults, e)
-	case fault.Times > 1:
-		fault.Times--
-		t.faults[e] = fault
-	}
-	return fault
-}
-
-// regular returns the answer that a request gets without faults.
+// regular returns the answer that a request gets without faults. It fails where
+// the client has gone away.
 func (s *Server) regular(r *http.Request, t *team, e chattonic.Endpoint) (answer, error) {
-	q, refused := check(r, t, e)
-	if refused != nil {
-		return refused.answer(), nil
+	q, status, err := check(r, t, e)
+	if err != nil {
+		return refuse(status, err.Error()), nil
 	}
-	body, err := s.data(r.Context(), t, e, q)
-	return answer{status: http.StatusOK, contentType: jsonType, body: body}, err
-}
-
-func (s *Server) data(ctx context.Context, t *team, e chattonic.Endpoint, q request) ([]byte, error) {
-	now := s.now()
+	var body []byte
 	switch {
 	case e == chattonic.EndpointNPS:
 		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
-		return nil, nil
 	case t.Documented && e == chattonic.EndpointOperators:
-		return operatorsFixture, nil
+		body = operatorsFixture
 	case t.Documented:
-		return dashboardFixture, nil
+		body = dashboardFixture
 	case e == chattonic.EndpointOperators:
-		return t.operators(ctx, q.window.Start, q.window.End, now)
+		body, err = t.operators(r.Context(), q.window, s.now())
+	default:
+		body, err = t.dashboard(r.Context(), q.format, q.window, s.now())
 	}
-	return t.dashboard(ctx, q.format, q.window.Start, q.window.End, now)
+	return newAnswer(http.StatusOK, body), err
 }
 
 func (s *Server) export(e Export) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.exports) == maxExports {
+	s.exports = append(s.exports, e)
+	if len(s.exports) > maxExports {
 		s.exports = s.exports[1:]
 	}
-	s.exports = append(s.exports, e)
 }
 
 // request is what a request asks for.
@@ -376,68 +379,64 @@ type request struct {
 	userType chattonic.UserType
 }
 
-// check refuses a request that is not as documented.
-func check(r *http.Request, t *team, e chattonic.Endpoint) (request, *refusal) {
+// check refuses, with an HTTP status, a request that is not as documented.
+func check(r *http.Request, t *team, e chattonic.Endpoint) (request, int, error) {
 	if r.Method != http.MethodGet {
-		return request{}, &refusal{http.StatusMethodNotAllowed, "the method must be GET"}
+		return request{}, http.StatusMethodNotAllowed, errors.New("the method must be GET")
 	}
 	if r.Header.Get("Authorization") != "Bearer "+t.Token {
-		return request{}, &refusal{http.StatusUnauthorized, "the access token is missing or wrong"}
+		return request{}, http.StatusUnauthorized, errors.New("the access token is missing or wrong")
 	}
 	for _, name := range []string{"Accept", "Content-Type"} {
 		if kind, _, err := mime.ParseMediaType(r.Header.Get(name)); err != nil || kind != "application/json" {
-			return request{}, &refusal{http.StatusBadRequest, fmt.Sprintf("the header %s must be application/json", name)}
+			return request{}, http.StatusBadRequest, fmt.Errorf("the header %s must be application/json", name)
 		}
 	}
 	q, err := checkQuery(r.URL.RawQuery, t, e)
-	if err != nil {
-		return request{}, &refusal{http.StatusBadRequest, err.Error()}
-	}
-	return q, nil
+	return q, http.StatusBadRequest, err
 }
 
-// parameters holds what each endpoint documents besides startDate and endDate.
-var parameters = map[chattonic.Endpoint][]string{
-	chattonic.EndpointDashboard: {"dateFormatGroup", "queryName"},
-	chattonic.EndpointNPS:       {"typeUser"},
-}
-
-func checkQuery(rawQuery string, t *team, e chattonic.Endpoint) (request, error) {
+func checkQuery(rawQuery string, t *team, e chattonic.Endpoint) (q request, err error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return request{}, errors.New("the query cannot be read")
+		return q, errors.New("the query cannot be read")
 	}
-	names := append([]string{"startDate", "endDate"}, parameters[e]...)
+	names := []string{"startDate", "endDate"}
+	for _, endpoint := range endpoints {
+		if endpoint.Name == e {
+			names = append(names, endpoint.parameters...)
+		}
+	}
 	for _, name := range names {
 		if len(values[name]) != 1 {
-			return request{}, fmt.Errorf("the parameter %s must be there once", name)
+			return q, fmt.Errorf("the parameter %s must be there once", name)
 		}
 	}
 	for name := range values {
 		if !slices.Contains(names, name) {
-			return request{}, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(names, ", "))
+			return q, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(names, ", "))
 		}
 	}
-	q := request{format: values.Get("dateFormatGroup"), userType: chattonic.UserType(values.Get("typeUser"))}
 	if q.window.Start, err = parseDate("startDate", values); err != nil {
-		return request{}, err
+		return q, err
 	}
 	if q.window.End, err = parseDate("endDate", values); err != nil {
-		return request{}, err
+		return q, err
 	}
+	q.format, q.userType = values.Get("dateFormatGroup"), chattonic.UserType(values.Get("typeUser"))
 	switch {
 	case q.window.End.Before(q.window.Start):
-		return request{}, errors.New("startDate must not be after endDate")
+		err = errors.New("startDate must not be after endDate")
 	case e == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
-		return request{}, errors.New("queryName must be dashboard")
+		err = errors.New("queryName must be dashboard")
 	case e == chattonic.EndpointDashboard && q.format == "":
-		return request{}, errors.New("dateFormatGroup must not be empty")
+		err = errors.New("dateFormatGroup must not be empty")
 	case e == chattonic.EndpointDashboard && t.Buckets:
-		return q, checkDateFormat(q.format)
+		err = checkDateFormat(q.format)
 	case e == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
-		return request{}, fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
+		err = fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
 	}
-	return q, nil
+	return q, err
 }
 
 func parseDate(name string, values url.Values) (time.Time, error) {

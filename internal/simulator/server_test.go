@@ -1,4 +1,4 @@
-package chattonictest_test
+package simulator_test
 
 import (
 	"encoding/json"
@@ -12,29 +12,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/chattonic/chattonictest"
+	"chattonic_exporter/internal/simulator"
 )
 
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	team := chattonictest.Team{Codename: "acme", Token: "t", Operators: 1}
-	change := func(f func(*chattonictest.Team)) []chattonictest.Team {
+	team := simulator.Team{Codename: "acme", Token: "t", Operators: 1}
+	change := func(f func(*simulator.Team)) []simulator.Team {
 		changed := team
 		f(&changed)
-		return []chattonictest.Team{changed}
+		return []simulator.Team{changed}
 	}
-	for message, teams := range map[string][]chattonictest.Team{
+	for message, teams := range map[string][]simulator.Team{
 		"name at least one":     nil,
 		"codename is taken":     {team, team},
-		"codename is empty":     change(func(t *chattonictest.Team) { t.Codename = "" }),
-		"token is empty":        change(func(t *chattonictest.Team) { t.Token = "" }),
-		"0 operators: use 1":    change(func(t *chattonictest.Team) { t.Operators = 0 }),
-		"20001 operators: use ": change(func(t *chattonictest.Team) { t.Operators = 20_001 }),
+		"codename is empty":     change(func(t *simulator.Team) { t.Codename = "" }),
+		"token is empty":        change(func(t *simulator.Team) { t.Token = "" }),
+		"0 operators: use 1":    change(func(t *simulator.Team) { t.Operators = 0 }),
+		"20001 operators: use ": change(func(t *simulator.Team) { t.Operators = 20_001 }),
 	} {
-		_, err := chattonictest.New(chattonictest.Options{Teams: teams})
+		_, err := simulator.New(simulator.Options{Teams: teams})
 		require.ErrorContains(t, err, message)
 	}
-	_, err := chattonictest.New(chattonictest.Options{Teams: []chattonictest.Team{team}})
+	_, err := simulator.New(simulator.Options{Teams: []simulator.Team{team}})
 	require.NoError(t, err)
 }
 
@@ -56,22 +56,22 @@ func asked() map[string]url.Values {
 
 func TestDocumentedRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, zones[0], noon, chattonictest.Team{Documented: true})
+	w := newWorld(t, zones[0], noon, simulator.Team{Documented: true})
 	for endpoint, query := range asked() {
 		resp, body := w.do(http.MethodGet, "/api/v1/acme/stats/"+endpoint, query, nil)
 		assert.Equal(t, http.StatusOK, resp.StatusCode)
 		assert.Equal(t, "application/json; charset=utf-8", resp.Header.Get("Content-Type"))
 		switch endpoint {
 		case "operator":
-			assert.Equal(t, string(chattonictest.OperatorsFixture()), body)
+			assert.Equal(t, string(simulator.OperatorsFixture()), body)
 		case "bigquery":
-			assert.Equal(t, string(chattonictest.DashboardFixture()), body)
+			assert.Equal(t, string(simulator.DashboardFixture()), body)
 		default:
 			assert.Empty(t, body)
 		}
 	}
 	start := time.Date(2021, 11, 1, 3, 0, 0, 0, time.UTC)
-	assert.Equal(t, []chattonictest.Export{{
+	assert.Equal(t, []simulator.Export{{
 		Codename: "acme", UserType: chattonic.UserTypePromoter,
 		Window: chattonic.Window{Start: start, End: time.Date(2021, 12, 1, 2, 55, 0, 0, time.UTC)},
 	}}, w.Exports())
@@ -79,7 +79,7 @@ func TestDocumentedRequestsAreAnswered(t *testing.T) {
 
 func TestFixturesAreTheDocumentedAnswers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Documented: true})
+	w := newWorld(t, "UTC", noon, simulator.Team{Documented: true})
 	answer, row := w.operators(noon, noon), w.row(noon, noon)
 	require.Len(t, answer.Operators, 2)
 	first, second := answer.Operators[0], answer.Operators[1]
@@ -94,13 +94,13 @@ func TestFixturesAreTheDocumentedAnswers(t *testing.T) {
 		[]any{second.ID, second.Status, second.OnlineTime, second.OriginsName})
 	assert.Equal(t, []chattonic.Number{chattonic.NumberOf(35756), chattonic.NumberOf(1211), chattonic.NumberOf(1564), chattonic.NumberOf(436368), chattonic.NumberOf(17099), chattonic.NumberOf(576358), chattonic.NumberOf(22424)},
 		[]chattonic.Number{row.TotalUsers, row.NewUsers, row.ActiveUsers, row.TotalMessagesReceived, row.MessagesReceived, row.TotalMessagesSent, row.MessagesSent})
-	chattonictest.OperatorsFixture()[0] = 'x' // a copy
-	assert.True(t, json.Valid(chattonictest.OperatorsFixture()))
+	simulator.OperatorsFixture()[0] = 'x' // a copy
+	assert.True(t, json.Valid(simulator.OperatorsFixture()))
 }
 
 func TestSimulatedAnswersHaveTheDocumentedFields(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 5})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 5})
 	fields := func(object map[string]any) (names []string) {
 		for name := range maps.Keys(object) {
 			names = append(names, name)
@@ -112,7 +112,7 @@ func TestSimulatedAnswersHaveTheDocumentedFields(t *testing.T) {
 		Operators []map[string]any
 	}
 	var documented, simulated operators
-	require.NoError(t, json.Unmarshal(chattonictest.OperatorsFixture(), &documented))
+	require.NoError(t, json.Unmarshal(simulator.OperatorsFixture(), &documented))
 	require.NoError(t, json.Unmarshal([]byte(w.get("operator", noon.Add(-time.Hour), noon)), &simulated))
 	assert.True(t, simulated.Status)
 	assert.ElementsMatch(t, fields(documented.Operators[1]), fields(simulated.Operators[0]))
@@ -120,14 +120,14 @@ func TestSimulatedAnswersHaveTheDocumentedFields(t *testing.T) {
 	assert.Nil(t, simulated.Operators[3]["lastConnection"])
 	assert.Regexp(t, `^2026-05-1\dT\d\d:\d\d:\d\d\.000Z$`, simulated.Operators[0]["lastConnection"])
 	var row, want []map[string]any
-	require.NoError(t, json.Unmarshal(chattonictest.DashboardFixture(), &want))
+	require.NoError(t, json.Unmarshal(simulator.DashboardFixture(), &want))
 	require.NoError(t, json.Unmarshal([]byte(w.get("bigquery", noon.Add(-time.Hour), noon)), &row))
 	assert.ElementsMatch(t, fields(want[0]), fields(row[0]))
 }
 
 func TestUndocumentedRequestsAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1, Buckets: true})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1, Buckets: true})
 	with := func(endpoint, name, value string) url.Values {
 		query := asked()[endpoint]
 		query.Set(name, value)
@@ -188,7 +188,7 @@ func TestUndocumentedRequestsAreRefused(t *testing.T) {
 	assert.Equal(t, 13, w.Calls("acme", chattonic.EndpointOperators), "the refused ones, save those to no known team or endpoint")
 	assert.Empty(t, w.Exports())
 	for _, path := range []string{"/", "/api/v1/acme", "/api/v2/acme/stats/operator", "/api/v1/%zz/stats/operator"} {
-		if resp, err := http.NewRequest(http.MethodGet, w.url+path, http.NoBody); err == nil {
+		if resp, err := http.NewRequest(http.MethodGet, baseURL+path, http.NoBody); err == nil {
 			response, _ := w.do(http.MethodGet, resp.URL.Path, asked()["operator"], nil)
 			assert.Equal(t, http.StatusNotFound, response.StatusCode, path)
 		}
@@ -205,7 +205,7 @@ func TestUndocumentedRequestsAreRefused(t *testing.T) {
 
 func TestExportsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "UTC", noon, chattonictest.Team{Operators: 1})
+	w := newWorld(t, "UTC", noon, simulator.Team{Operators: 1})
 	for i := range 1003 {
 		window := chattonic.Window{Start: noon, End: noon.Add(time.Duration(i) * time.Second)}
 		require.NoError(t, w.client.ExportNPS(t.Context(), window, chattonic.UserTypeAll))
