@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -121,8 +122,8 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(c)
 	}
-	if strings.ContainsFunc(c.token, unicode.IsControl) {
-		return nil, errors.New("the access token holds a line break or another control character: remove it")
+	if err := CheckToken(c.token); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -146,13 +147,24 @@ func ParseBaseURL(text string) (*url.URL, error) {
 }
 
 // CheckCodename says what is wrong with a team's codename, which becomes an
-// element of the request's path.
+// element of the request's path and a label of metrics.
 func CheckCodename(codename string) error {
-	switch codename {
-	case "":
-		return errors.New("the codename is empty")
-	case ".", "..":
-		return fmt.Errorf("the codename cannot be %q", codename)
+	switch {
+	case codename == "":
+		return errors.New("the codename is empty: use the one in the API's URLs")
+	case codename == ".", codename == "..":
+		return fmt.Errorf("the codename cannot be %q: use the one in the API's URLs", codename)
+	case !utf8.ValidString(codename):
+		return fmt.Errorf("the codename %q is not valid UTF-8: use the one in the API's URLs", codename)
+	}
+	return nil
+}
+
+// CheckToken says, without quoting it, what is wrong with an access token,
+// which becomes a part of an HTTP header.
+func CheckToken(token string) error {
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return errors.New("the access token holds a line break or another control character: keep only the token, on one line")
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func TestNewRefuses(t *testing.T) {
 		notHost    = "the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example"
 		user       = "a base URL must not hold a user or password"
 		query      = "a base URL must not have a query or fragment"
-		control    = "the access token holds a line break or another control character: remove it"
+		control    = "the access token holds a line break or another control character: keep only the token, on one line"
 	)
 	for _, test := range []struct{ base, codename, token, want string }{
 		{"", "acme", token, notHost},
@@ -201,9 +201,10 @@ func TestNewRefuses(t *testing.T) {
 		{"https://chat-tonic.example?token=hunter2", "acme", token, query},
 		{"https://chat-tonic.example?", "acme", token, query},
 		{"https://chat-tonic.example#hunter2", "acme", token, query},
-		{baseURL, "", token, "the codename is empty"},
-		{baseURL, ".", token, `the codename cannot be "."`},
-		{baseURL, "..", token, `the codename cannot be ".."`},
+		{baseURL, "", token, "the codename is empty: use the one in the API's URLs"},
+		{baseURL, ".", token, `the codename cannot be ".": use the one in the API's URLs`},
+		{baseURL, "..", token, `the codename cannot be "..": use the one in the API's URLs`},
+		{baseURL, "a\xff", token, `the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
 		{baseURL, "acme", token + "\n", control},
 		{baseURL, "acme", "\x00", control},
 	} {

@@ -251,7 +251,7 @@ func TestErrors(t *testing.T) {
 		{"--timezone=Mars/Olympus", `--timezone "Mars/Olympus" is unknown: use an IANA name such as Europe/Madrid`},
 		{"--operators=0", `team "acme" cannot be simulated: it has 0 operators: use 1 to 20000`},
 		{"--operators=20001", `team "acme" cannot be simulated: it has 20001 operators: use 1 to 20000`},
-		{"--team=..", `team ".." cannot be simulated: the codename cannot be ".."`},
+		{"--team=..", `team ".." cannot be simulated: the codename cannot be "..": use the one in the API's URLs`},
 		{"--token=", `team "acme" cannot be simulated: the token is empty`},
 		{"--listen-address=nowhere", "serving the simulated API: listen tcp: address nowhere: missing port in address"},
 	} {

@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"unicode"
 
 	promconfig "github.com/prometheus/common/config"
+
+	"chattonic_exporter/chattonic"
 )
 
 // tokenFile is a file whose access token is read anew for each request, so that
@@ -31,11 +32,11 @@ func (f tokenFile) Fetch(context.Context) (string, error) {
 		return "", f.unusable(fmt.Errorf("%w: put the file there, for this user to read", err))
 	}
 	token := strings.TrimSpace(string(data))
-	switch {
-	case token == "":
+	if token == "" {
 		return "", f.unusable(errors.New("the file is empty: write the access token into it"))
-	case strings.ContainsFunc(token, unicode.IsControl):
-		return "", f.unusable(errors.New("it holds a line break or another control character: keep only the token, on one line"))
+	}
+	if err := chattonic.CheckToken(token); err != nil {
+		return "", f.unusable(err)
 	}
 	return token, nil
 }
