@@ -24,6 +24,14 @@ type API interface {
 	Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error)
 }
 
+// WindowSpec is a kind of window, such as the last 24 hours or the calendar day.
+type WindowSpec interface {
+	// Name is the label window, such as "24h" or "today".
+	Name() string
+	// At returns the window as it is at now, in the time zone of now.
+	At(now time.Time) chattonic.Window
+}
+
 // Settings say how a team is asked and what its answers mean.
 type Settings struct {
 	// Codename is the label team.
@@ -34,7 +42,7 @@ type Settings struct {
 	Collectors []chattonic.Endpoint
 	// Windows are the windows to ask for. What has no label window comes from
 	// the first.
-	Windows []chattonic.WindowSpec
+	Windows []WindowSpec
 	// WindowedOnly leaves out what has no label window, where the team's first
 	// window is not among those asked for.
 	WindowedOnly bool
@@ -49,8 +57,9 @@ type Settings struct {
 	HideOperatorNames bool
 	// QueriesPendingThreshold is shown as it is, where it is present.
 	QueriesPendingThreshold chattonic.Number
-	// BusinessHours are the team's; nil where it has none.
-	BusinessHours *BusinessHours
+	// WithinBusinessHours says whether a moment is within the team's business
+	// hours; nil where it has none.
+	WithinBusinessHours func(moment time.Time) bool
 }
 
 // Team is a team to collect from. It outlives the Collectors of single scrapes,
@@ -179,7 +188,7 @@ func (s *teamScrape) groups() (all Answers) {
 		}
 		all = append(all, &group[chattonic.Window]{table: windowTable, scope: about, items: []chattonic.Window{covered}})
 	}
-	return append(all, &group[state]{table: stateTable, scope: s.scopes[0], items: []state{{up, s.team.QueriesPendingThreshold, s.team.within(s.start)}}})
+	return append(all, &group[state]{table: stateTable, scope: s.scopes[0], items: []state{{up, s.team.QueriesPendingThreshold, s.team.withinBusinessHours(s.start)}}})
 }
 
 // ask asks one endpoint for one window.
@@ -202,6 +211,19 @@ func (c *Collector) ask(t *Team, e chattonic.Endpoint, s *scope, window chattoni
 	}
 	result.window, result.lastSuccess = a.Meta().Window, t.succeeded(key, a.Meta().ReceivedAt)
 	return result
+}
+
+// withinBusinessHours returns 1 where a moment is within the team's business
+// hours, 0 where it is not, and nothing where it has none.
+func (t *Team) withinBusinessHours(moment time.Time) (n chattonic.Number) {
+	switch {
+	case t.WithinBusinessHours == nil:
+		return n
+	case t.WithinBusinessHours(moment):
+		return chattonic.NumberOf(1)
+	default:
+		return chattonic.NumberOf(0)
+	}
 }
 
 // succeeded records when an endpoint answered, and returns that.

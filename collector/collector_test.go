@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -63,10 +64,10 @@ func newTeam(t *testing.T, api API, adjust func(*Settings)) *Team {
 	return NewTeam(s)
 }
 
-func windows(t *testing.T, names ...string) (specs []chattonic.WindowSpec) {
+func windows(t *testing.T, names ...string) (specs []WindowSpec) {
 	t.Helper()
 	for _, name := range names {
-		spec, err := chattonic.ParseWindow(name)
+		spec, err := calendar.ParseWindow(name)
 		require.NoError(t, err)
 		specs = append(specs, spec)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
-	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 )
 
@@ -119,7 +119,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 	for i := range teams {
 		t := &teams[i]
 		has := strings.Join(windowNames(t.Team), ", ")
-		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w chattonic.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
+		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w calendar.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
 		if len(t.Windows) == 0 {
 			return nil, fmt.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
 		}

@@ -11,12 +11,11 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	promconfig "github.com/prometheus/common/config"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 )
 
 // Config holds the settings of all teams.
@@ -34,7 +33,7 @@ type Team struct {
 	BaseURL string
 	// Windows holds at least one window, each once. What has no window label
 	// is taken from the answer for the first.
-	Windows []chattonic.WindowSpec
+	Windows []calendar.WindowSpec
 	// Location is the time zone of the calendar windows.
 	Location *time.Location
 	// DurationUnit is how long one unit of onlineTime and the API's other
@@ -57,7 +56,7 @@ type Team struct {
 	Thresholds Thresholds
 	// BusinessHours are when alerts about the team's queue are wanted, or nil
 	// where none are configured: at any time.
-	BusinessHours *collector.BusinessHours
+	BusinessHours *calendar.BusinessHours
 	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
 	// paths no longer depend on the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
@@ -114,7 +113,7 @@ func Single(f Flags) (*Config, error) {
 	if _, err := chattonic.ParseBaseURL(f.URL); err != nil {
 		return nil, fmt.Errorf("--chattonic.url: %w", err)
 	}
-	if err := checkCodename(f.Codename); err != nil {
+	if err := chattonic.CheckCodename(f.Codename); err != nil {
 		return nil, fmt.Errorf("--chattonic.codename: %w", err)
 	}
 	authorization, err := singleAuthorization(f)
@@ -142,7 +141,7 @@ func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
 		}
 	default:
-		if err := checkToken(token); err != nil {
+		if err := chattonic.CheckToken(token); err != nil {
 			return nil, fmt.Errorf("CHATTONIC_EXPORTER_TOKEN: %w", err)
 		}
 	}
@@ -183,12 +182,12 @@ func Parse(name string, data []byte) (*Config, error) {
 // builtIn returns the settings of a team that neither itself nor the file's
 // defaults say anything about. Codename, base URL and access token have none.
 func builtIn() Team {
-	day, err := chattonic.ParseWindow("24h")
+	day, err := calendar.ParseWindow("24h")
 	if err != nil {
 		panic(err) // a constant that the tests cover
 	}
 	return Team{
-		Windows:         []chattonic.WindowSpec{day},
+		Windows:         []calendar.WindowSpec{day},
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
@@ -196,16 +195,4 @@ func builtIn() Team {
 		OperatorNames:   true,
 		HTTPClient:      promconfig.DefaultHTTPClientConfig,
 	}
-}
-
-// checkCodename adds to the client's rules that a codename is valid UTF-8,
-// which labels of metrics must be.
-func checkCodename(codename string) error {
-	if !utf8.ValidString(codename) {
-		return fmt.Errorf("the codename %q is not valid UTF-8: use the one in the API's URLs", codename)
-	}
-	if err := chattonic.CheckCodename(codename); err != nil {
-		return fmt.Errorf("%w: use the one in the API's URLs", err)
-	}
-	return nil
 }

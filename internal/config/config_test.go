@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 )
 
 // inDirectory makes a directory of files the working directory.
@@ -225,13 +225,13 @@ teams:
     business_hours: {hours: null}
 `)
 	require.Len(t, teams, 5)
-	usual := []collector.Interval{
+	usual := []calendar.Interval{
 		{Day: time.Monday, From: 570, To: 1080}, {Day: time.Friday, From: 570, To: 1080}, {Day: time.Sunday, From: 1200, To: 1440},
 	}
-	own := []collector.Interval{{Day: time.Saturday, From: 1320, To: 120}}
+	own := []calendar.Interval{{Day: time.Saturday, From: 1320, To: 120}}
 	for i, want := range []struct {
 		zone  string
-		hours []collector.Interval
+		hours []calendar.Interval
 	}{{"America/Sao_Paulo", usual}, {"Europe/Madrid", usual}, {"UTC", own}, {"Asia/Tokyo", usual}} {
 		require.NotNil(t, teams[i].BusinessHours, teams[i].Codename)
 		assert.Equal(t, want.zone, teams[i].BusinessHours.Location.String(), teams[i].Codename)
@@ -425,11 +425,11 @@ func TestSingleErrors(t *testing.T) {
 		"token and file":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Token: secret}, "both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them"},
 		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
-		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the token holds a line break or another control character: keep only the token, on one line"},
+		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token holds a line break or another control character: keep only the token, on one line"},
 		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: "absent" cannot be read: no such file or directory: name a file that exists`},
 		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: "empty" is empty: write into it what it is for`},
 		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: "." is not a regular file: name one`},
-		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: "two-lines": the token holds a line break or another control character: keep only the token, on one line`},
+		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: "two-lines": the access token holds a line break or another control character: keep only the token, on one line`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := Single(test.flags)

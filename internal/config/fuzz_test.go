@@ -47,7 +47,7 @@ func FuzzParse(f *testing.F) {
 
 func checkTeam(t *testing.T, team Team) {
 	t.Helper()
-	require.NoError(t, checkCodename(team.Codename))
+	require.NoError(t, chattonic.CheckCodename(team.Codename))
 	_, err := chattonic.ParseBaseURL(team.BaseURL)
 	require.NoError(t, err)
 	assert.NotEmpty(t, team.Windows)

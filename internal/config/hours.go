@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 )
 
 // hoursExample is a list of hours, as an example in errors.
@@ -38,11 +38,11 @@ func readBusinessHours(value *yaml.Node, team *Team) error {
 	if err != nil {
 		return inKey("hours", err)
 	}
-	team.BusinessHours = &collector.BusinessHours{Location: location, Intervals: intervals}
+	team.BusinessHours = &calendar.BusinessHours{Location: location, Intervals: intervals}
 	return nil
 }
 
-func readHours(value *yaml.Node) (intervals []collector.Interval, err error) {
+func readHours(value *yaml.Node) (intervals []calendar.Interval, err error) {
 	elements, err := list(value, hoursExample, ", or null where the team has none")
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func readHours(value *yaml.Node) (intervals []collector.Interval, err error) {
 }
 
 // readIntervals returns the hours of an element of the list, one for each day.
-func readIntervals(element *yaml.Node) (intervals []collector.Interval, err error) {
+func readIntervals(element *yaml.Node) (intervals []calendar.Interval, err error) {
 	keys := []string{"days", "from", "to"}
 	values, err := mapping(element, keys)
 	if err != nil {
@@ -87,7 +87,7 @@ func readIntervals(element *yaml.Node) (intervals []collector.Interval, err erro
 		return nil, inKey("days", err)
 	}
 	for _, day := range days {
-		intervals = append(intervals, collector.Interval{Day: day, From: from, To: to})
+		intervals = append(intervals, calendar.Interval{Day: day, From: from, To: to})
 	}
 	return intervals, nil
 }

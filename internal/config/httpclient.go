@@ -9,10 +9,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
 
 	promconfig "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
+
+	"chattonic_exporter/chattonic"
 )
 
 const noAuthentication = "no access token: set http_client.authorization.credentials_file to a file that holds it"
@@ -203,7 +204,7 @@ func (c httpClientCheck) text(field string, node *yaml.Node) error {
 	path := promconfig.JoinDir(c.directory, text)
 	switch isFile := strings.HasSuffix(field, "_file") || field == "files"; {
 	case field == "credentials" || field == "bearer_token":
-		err = checkToken(text)
+		err = chattonic.CheckToken(text)
 	case !isFile || !c.files:
 		return nil
 	case field == "credentials_file" || field == "bearer_token_file":
@@ -266,16 +267,8 @@ func checkTokenFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkToken(token); err != nil {
+	if err := chattonic.CheckToken(token); err != nil {
 		return fmt.Errorf("%q: %w", path, err)
-	}
-	return nil
-}
-
-// checkToken refuses what cannot be part of an HTTP header.
-func checkToken(token string) error {
-	if strings.ContainsFunc(token, unicode.IsControl) {
-		return errors.New("the token holds a line break or another control character: keep only the token, on one line")
 	}
 	return nil
 }

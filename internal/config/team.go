@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 )
 
 // leastFile is a whole file, as an example in errors.
@@ -181,7 +182,7 @@ func (r *reader) readCodename(node, value *yaml.Node, team *Team) error {
 	if err != nil {
 		return inKey("codename", err)
 	}
-	if err := checkCodename(codename); err != nil {
+	if err := chattonic.CheckCodename(codename); err != nil {
 		return inKey("codename", at(value, "%w", err))
 	}
 	if line, taken := r.lines[codename]; taken {
@@ -211,7 +212,7 @@ func readWindows(value *yaml.Node, team *Team) error {
 	}
 	team.Windows = nil
 	for _, element := range elements {
-		window, err := chattonic.ParseWindow(element.Value)
+		window, err := calendar.ParseWindow(element.Value)
 		if err != nil {
 			return at(element, "%w", err)
 		}

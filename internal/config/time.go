@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 )
 
 // ParseTime reads a time from a flag: as in RFC 3339, or a date such as
@@ -18,15 +18,5 @@ func ParseTime(text string, zone *time.Location) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z", text)
 	}
-	return startOfDay(noon), nil
-}
-
-// startOfDay returns the first instant of the day of t, which is not 00:00 in
-// places where clocks change at midnight.
-func startOfDay(t time.Time) time.Time {
-	today, err := chattonic.ParseWindow("today")
-	if err != nil {
-		panic(err) // a constant that the tests cover
-	}
-	return today.At(t).Start
+	return calendar.StartOfDay(noon), nil
 }

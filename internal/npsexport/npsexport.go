@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/teams"
 )
@@ -127,9 +128,9 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 		if o.Start != "" || o.End != "" {
 			return none, errors.New("--window goes without --start and --end")
 		}
-		spec, err := chattonic.ParseWindow(o.Window)
+		spec, err := calendar.ParseWindow(o.Window)
 		if err != nil {
-			return none, fmt.Errorf("--window: %w", err)
+			return none, fmt.Errorf("--window %q: %w", o.Window, err)
 		}
 		return spec.At(o.Now().In(t.Location)), nil
 	}

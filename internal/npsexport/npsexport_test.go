@@ -227,7 +227,7 @@ func TestUsage(t *testing.T) {
 		{both, func(o *Options) { o.Window, o.Start = "24h", "" }},
 		{both, func(o *Options) { o.Window, o.End = "24h", "" }},
 		{
-			`--window: unknown window "fortnight": use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`,
+			`--window "fortnight": unknown window: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`,
 			func(o *Options) { o.Window, o.Start, o.End = "fortnight", "", "" },
 		},
 		{`--start "yesterday"` + noTime, func(o *Options) { o.Start = "yesterday" }},

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/simulator"
 )
 
@@ -111,7 +112,7 @@ func TestAnswersAddUp(t *testing.T) {
 				requireAdditive(t, w, start.Truncate(time.Millisecond), cut.Truncate(time.Millisecond), end.Truncate(time.Millisecond))
 			}
 			for _, name := range []string{"1h", "24h", "today", "yesterday", "this_week", "this_month"} {
-				spec, err := chattonic.ParseWindow(name)
+				spec, err := calendar.ParseWindow(name)
 				require.NoError(t, err)
 				window := spec.At(now.In(location))
 				part := time.Duration(random.Int64N(int64(window.End.Sub(window.Start)))).Truncate(time.Millisecond)

@@ -27,6 +27,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
@@ -565,12 +566,12 @@ func manyTeams(tb testing.TB, n, operators int) func() []teams.Status {
 	for i := range operators {
 		answer.Operators = append(answer.Operators, chattonic.Operator{ID: chattonic.Text(fmt.Sprint("id-", i)), DisplayName: "Somebody", Status: "online", OnlineTime: chattonic.NumberOf(480), NPS: chattonic.NumberOf(1 / 3.0)})
 	}
-	day, err := chattonic.ParseWindow("24h")
+	day, err := calendar.ParseWindow("24h")
 	require.NoError(tb, err)
 	all := make([]teams.Status, n)
 	for i := range all {
 		history := teams.NewHistory("24h", nil)
-		settings := collector.Settings{Codename: fmt.Sprint("team-", i), Collectors: []chattonic.Endpoint{"operators", "dashboard"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second}
+		settings := collector.Settings{Codename: fmt.Sprint("team-", i), Collectors: []chattonic.Endpoint{"operators", "dashboard"}, Windows: []collector.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second}
 		p := teams.NewSharedAPI(cannedAPI{answer, i%10 == 0}, teams.SharedOptions{Timeout: time.Minute, Limit: unlimited(), History: history})
 		for range 15 {
 			for _, e := range chattonic.ReadEndpoints() {

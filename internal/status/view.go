@@ -129,7 +129,7 @@ type trouble struct {
 // the team's collectors and windows: what stays the same is to look the same.
 func troublesOf(t *collector.Team, calls []teams.Call) (all []trouble) {
 	place := func(c teams.Call) int {
-		window := slices.IndexFunc(t.Windows, func(w chattonic.WindowSpec) bool { return w.Name() == c.Window.Name })
+		window := slices.IndexFunc(t.Windows, func(w collector.WindowSpec) bool { return w.Name() == c.Window.Name })
 		return slices.Index(t.Collectors, c.Endpoint)*len(t.Windows) + window
 	}
 	calls = slices.SortedFunc(slices.Values(calls), func(a, b teams.Call) int { return cmp.Compare(place(a), place(b)) })

@@ -137,11 +137,17 @@ func Settings(t config.Team, api collector.API) collector.Settings {
 	if t.Thresholds.QueriesPending != nil {
 		threshold = chattonic.NumberOf(*t.Thresholds.QueriesPending)
 	}
-	return collector.Settings{
-		Codename: t.Codename, API: api, Collectors: t.Collectors, Windows: t.Windows, Location: t.Location,
+	settings := collector.Settings{
+		Codename: t.Codename, API: api, Collectors: t.Collectors, Location: t.Location,
 		Delay: t.Delay, DurationUnit: t.DurationUnit, HideOperatorNames: !t.OperatorNames, QueriesPendingThreshold: threshold,
-		BusinessHours: t.BusinessHours,
 	}
+	for _, window := range t.Windows {
+		settings.Windows = append(settings.Windows, window)
+	}
+	if t.BusinessHours != nil {
+		settings.WithinBusinessHours = t.BusinessHours.Within
+	}
+	return settings
 }
 
 // NewClient returns the client of a configured team, and the HTTP client of its

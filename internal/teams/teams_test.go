@@ -85,9 +85,10 @@ func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	assert.InDelta(t, 7, threshold, 0)
 	_, set := teams[1].QueriesPendingThreshold.Float64()
 	assert.False(t, set)
-	require.NotNil(t, teams[0].BusinessHours)
-	assert.Equal(t, []collector.Interval{{Day: time.Monday, From: 9 * 60, To: 18 * 60}}, teams[0].BusinessHours.Intervals)
-	assert.Nil(t, teams[1].BusinessHours)
+	require.NotNil(t, teams[0].WithinBusinessHours)
+	assert.True(t, teams[0].WithinBusinessHours(time.Date(2021, 11, 29, 9, 0, 0, 0, time.UTC)), "on a Monday at 09:00")
+	assert.False(t, teams[0].WithinBusinessHours(time.Date(2021, 11, 29, 18, 0, 0, 0, time.UTC)))
+	assert.Nil(t, teams[1].WithinBusinessHours)
 
 	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code, which is none where no answer came. From the exporter itself.
 # TYPE chattonic_exporter_api_requests_total counter
@@ -186,7 +187,7 @@ func TestConfigurationThatCannotBeAppliedChangesNothing(t *testing.T) {
 	assert.Equal(t, []string{"acme"}, f.Codenames())
 	bad.Teams[1] = bad.Teams[0]
 	bad.Teams[1].Codename = ".."
-	require.EqualError(t, f.Apply(bad), `team "..": the codename cannot be ".."`)
+	require.EqualError(t, f.Apply(bad), `team "..": the codename cannot be "..": use the one in the API's URLs`)
 	teams, release := f.Teams()
 	defer release()
 	assert.Equal(t, []string{"acme"}, up(t, teams))

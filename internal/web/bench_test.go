@@ -19,6 +19,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
@@ -120,11 +121,11 @@ func benchmarkTeam(b *testing.B, bodies canned) *collector.Team {
 	require.NoError(b, err)
 	poller := teams.NewSharedAPI(client, teams.SharedOptions{Timeout: time.Minute, Limit: semaphore.NewWeighted(10)})
 	b.Cleanup(poller.Close)
-	window, err := chattonic.ParseWindow("24h")
+	window, err := calendar.ParseWindow("24h")
 	require.NoError(b, err)
 	return collector.NewTeam(collector.Settings{
 		Codename: "acme", API: poller, Collectors: []chattonic.Endpoint{"operators", "dashboard"},
-		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
+		Windows: []collector.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 )
 
 // countingAPI answers without operators or rows, and counts how often.
@@ -61,12 +62,12 @@ func FuzzProbe(f *testing.F) {
 		f.Add("acme", query)
 	}
 	api := new(countingAPI)
-	day, err := chattonic.ParseWindow("24h")
+	day, err := calendar.ParseWindow("24h")
 	require.NoError(f, err)
 	var teams fixedTeams
 	for _, codename := range codenames {
 		teams = append(teams, collector.NewTeam(collector.Settings{
-			Codename: codename, API: api, Collectors: []chattonic.Endpoint{"operators"}, Windows: []chattonic.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second,
+			Codename: codename, API: api, Collectors: []chattonic.Endpoint{"operators"}, Windows: []collector.WindowSpec{day}, Location: time.UTC, DurationUnit: time.Second,
 		}))
 	}
 	registry := prometheus.NewRegistry()

@@ -22,6 +22,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -52,11 +53,11 @@ func sizedTeam(t *testing.T, codename string, n int) *collector.Team {
 	require.NoError(t, err)
 	poller := teams.NewSharedAPI(client, teams.SharedOptions{Timeout: time.Minute, Limit: semaphore.NewWeighted(100)})
 	t.Cleanup(poller.Close)
-	window, err := chattonic.ParseWindow("24h")
+	window, err := calendar.ParseWindow("24h")
 	require.NoError(t, err)
 	return collector.NewTeam(collector.Settings{
 		Codename: codename, API: poller, Collectors: []chattonic.Endpoint{"operators", "dashboard"},
-		Windows: []chattonic.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
+		Windows: []collector.WindowSpec{window}, Location: time.UTC, DurationUnit: time.Second,
 	})
 }
 

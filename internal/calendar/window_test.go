@@ -1,4 +1,4 @@
-package chattonic_test
+package calendar_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
 )
 
 // zones are those of the platform's customers, and those whose clocks change at
@@ -30,7 +31,7 @@ func load(t testing.TB, name string) *time.Location {
 // windowAt is the window with the name at now.
 func windowAt(t testing.TB, name string, now time.Time) chattonic.Window {
 	t.Helper()
-	spec, err := chattonic.ParseWindow(name)
+	spec, err := calendar.ParseWindow(name)
 	require.NoError(t, err)
 	return spec.At(now)
 }
@@ -114,7 +115,7 @@ func TestWindowsAreMonotone(t *testing.T) {
 	for _, name := range zones {
 		zone := load(t, name)
 		for _, window := range []string{"today", "yesterday", "this_week", "this_month", "90m"} {
-			spec, err := chattonic.ParseWindow(window)
+			spec, err := calendar.ParseWindow(window)
 			require.NoError(t, err)
 			now := time.Date(2018, 1, 1, 0, 0, 0, 0, zone)
 			last := spec.At(now)
@@ -210,7 +211,7 @@ func TestRollingWindows(t *testing.T) {
 		"90s": 90 * time.Second, "1s": time.Second, "1w2d3h4m5s": (9*24+3)*time.Hour + 4*time.Minute + 5*time.Second, "0d1h": time.Hour, "007h": 7 * time.Hour,
 		"3660d": 3660 * 24 * time.Hour, "316224000s": 3660 * 24 * time.Hour,
 	} {
-		spec, err := chattonic.ParseWindow(name)
+		spec, err := calendar.ParseWindow(name)
 		require.NoError(t, err, name)
 		assert.Equal(t, name, spec.Name())
 		window := spec.At(now)
@@ -223,8 +224,8 @@ func TestRollingWindows(t *testing.T) {
 func TestParseWindowRefuses(t *testing.T) {
 	t.Parallel()
 	const (
-		unknown = "unknown window %q: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month"
-		range10 = "window %q is out of range: use more than 0 and at most 3660 days"
+		unknown = "unknown window: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month"
+		range10 = "the window is out of range: use more than 0 and at most 3660 days"
 	)
 	for name, want := range map[string]string{
 		"": range10, "0h": range10, "0s": range10, "0w0d": range10,
@@ -233,8 +234,8 @@ func TestParseWindowRefuses(t *testing.T) {
 		"9999999h": unknown, "1.5h": unknown, "-1h": unknown, "+1h": unknown, "24": unknown, "h": unknown, "Today": unknown, "TODAY": unknown, "today ": unknown,
 		" 24h": unknown, "24h\n": unknown, "24 h": unknown, "24H": unknown, "1h1d": unknown, "1h1h": unknown, "1y": unknown, "1ms": unknown, "last_week": unknown, "٣h": unknown,
 	} {
-		spec, err := chattonic.ParseWindow(name)
-		assert.EqualError(t, err, fmt.Sprintf(want, name))
+		spec, err := calendar.ParseWindow(name)
+		assert.EqualError(t, err, want, name)
 		assert.Empty(t, spec)
 	}
 }
@@ -245,9 +246,9 @@ func FuzzParseWindow(f *testing.F) {
 	}
 	santiago := load(f, "America/Santiago")
 	f.Fuzz(func(t *testing.T, name string, milliseconds int64) {
-		spec, err := chattonic.ParseWindow(name)
+		spec, err := calendar.ParseWindow(name)
 		if err != nil {
-			assert.Contains(t, err.Error(), fmt.Sprintf("window %q", name))
+			assert.Contains(t, err.Error(), "window")
 			return
 		}
 		assert.Equal(t, name, spec.Name())

@@ -1,10 +1,8 @@
-package collector
+package calendar
 
 import (
 	"slices"
 	"time"
-
-	"chattonic_exporter/chattonic"
 )
 
 // BusinessHours are the hours of the week in which a team works, as the clocks
@@ -40,17 +38,4 @@ func (b *BusinessHours) Within(moment time.Time) bool {
 		}
 		return i.Day == today && begun || i.Day == yesterday && !over
 	})
-}
-
-// within says whether a moment is within the team's hours (1) or not (0), where
-// it has any.
-func (t *Team) within(moment time.Time) (n chattonic.Number) {
-	switch {
-	case t.BusinessHours == nil:
-		return n
-	case t.BusinessHours.Within(moment):
-		return chattonic.NumberOf(1)
-	default:
-		return chattonic.NumberOf(0)
-	}
 }
