@@ -69,6 +69,21 @@ type Thresholds struct {
 	QueriesPending *float64
 }
 
+// DurationUnit is a unit that the API's durations may count.
+type DurationUnit struct {
+	// Name is what the unit is called in a file.
+	Name string
+	// Unit is how long it lasts.
+	Unit time.Duration
+}
+
+// DurationUnits are the known units, the shortest first.
+var DurationUnits = []DurationUnit{
+	{"milliseconds", time.Millisecond},
+	{"seconds", time.Second},
+	{"minutes", time.Minute},
+}
+
 // Flags is what flags and the environment say about teams: which file names
 // them, or else what there is to know of a single one.
 type Flags struct {
@@ -120,9 +135,10 @@ func Single(f Flags) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	team := builtIn()
-	team.Codename = f.Codename
-	team.BaseURL = f.URL
+	settings := builtIn()
+	settings.BaseURL = baseURL(f.URL)
+	team := settings.team(f.Codename)
+	team.HTTPClient = promconfig.DefaultHTTPClientConfig
 	team.HTTPClient.Authorization = authorization
 	return &Config{Teams: []Team{team}}, nil
 }
@@ -176,23 +192,5 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, fmt.Errorf("%s:%d: %w", name, p.line, err)
 	default:
 		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-}
-
-// builtIn returns the settings of a team that neither itself nor the file's
-// defaults say anything about. Codename, base URL and access token have none.
-func builtIn() Team {
-	day, err := calendar.ParseWindow("24h")
-	if err != nil {
-		panic(err) // a constant that the tests cover
-	}
-	return Team{
-		Windows:         []calendar.WindowSpec{day},
-		Location:        time.UTC,
-		DurationUnit:    time.Second,
-		DateFormatGroup: chattonic.DefaultDateFormatGroup,
-		Collectors:      chattonic.ReadEndpoints(),
-		OperatorNames:   true,
-		HTTPClient:      promconfig.DefaultHTTPClientConfig,
 	}
 }

@@ -117,6 +117,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
+		TTL:             map[chattonic.Endpoint]time.Duration{},
 		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		HTTPClient:      client,
@@ -380,7 +381,7 @@ func TestUnreadableFiles(t *testing.T) {
 	_, err := Load("token")
 	require.EqualError(t, err, "token: the configuration file cannot be read: permission denied: check the path and that this user may read it")
 	_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
-	assert.EqualError(t, err, `--chattonic.token-file: "token" cannot be read: permission denied: give this user the right to`)
+	assert.EqualError(t, err, `--chattonic.token-file: the file cannot be read: permission denied: name one that exists and that this user may read`)
 }
 
 func TestSingle(t *testing.T) {
@@ -399,6 +400,7 @@ func TestSingle(t *testing.T) {
 		Location:        time.UTC,
 		DurationUnit:    time.Second,
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
+		TTL:             map[chattonic.Endpoint]time.Duration{},
 		Collectors:      chattonic.ReadEndpoints(),
 		OperatorNames:   true,
 		HTTPClient:      client,
@@ -426,10 +428,10 @@ func TestSingleErrors(t *testing.T) {
 		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token holds a line break or another control character: keep only the token, on one line"},
-		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: "absent" cannot be read: no such file or directory: name a file that exists`},
-		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: "empty" is empty: write into it what it is for`},
-		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: "." is not a regular file: name one`},
-		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: "two-lines": the access token holds a line break or another control character: keep only the token, on one line`},
+		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: the file cannot be read: no such file or directory: name one that exists and that this user may read`},
+		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: the file is empty: write into it what it is for`},
+		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: not a regular file: name one`},
+		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: the access token holds a line break or another control character: keep only the token, on one line`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := Single(test.flags)
@@ -451,14 +453,14 @@ func TestHTTPClientTypes(t *testing.T) {
 		case typ.Kind() == reflect.Pointer, typ.Kind() == reflect.Slice, typ.Kind() == reflect.Map:
 			visit(typ.Elem())
 		case typ.Kind() == reflect.Struct:
-			keys, others := structKeys(typ)
-			assert.NotEqual(t, len(keys) > 0, others != nil, "%s must have keys of its own or any, not both", typ)
+			keys, element := knownKeys(typ)
+			assert.NotEqual(t, len(keys) > 0, element != nil, "%s must have keys of its own or any, not both", typ)
 			for _, key := range keys {
 				assert.NotEmpty(t, key.name, "a key of %s", typ)
 				visit(key.t)
 			}
-			if others != nil {
-				visit(others)
+			if element != nil {
+				visit(element)
 			}
 		default:
 			assert.Contains(t, []reflect.Kind{reflect.String, reflect.Bool, reflect.Interface}, typ.Kind(), typ.String())

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+
+	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/calendar"
+)
+
+// The types of single values in a file. Their errors do not quote the text.
+type (
+	codename        string
+	baseURL         string
+	dateFormatGroup string
+	duration        time.Duration
+	threshold       float64
+	timeOfDay       int // minutes since midnight
+	timeZone        struct{ *time.Location }
+)
+
+func (c *codename) UnmarshalText(text []byte) error {
+	*c = codename(text)
+	return chattonic.CheckCodename(string(text))
+}
+
+func (u *baseURL) UnmarshalText(text []byte) error {
+	*u = baseURL(text)
+	_, err := chattonic.ParseBaseURL(string(text))
+	return err
+}
+
+func (f *dateFormatGroup) UnmarshalText(text []byte) error {
+	*f = dateFormatGroup(text)
+	if len(text) == 0 {
+		return fmt.Errorf("the format is empty: give one such as %q, or a constant such as 0 for a single row", chattonic.DefaultDateFormatGroup)
+	}
+	return nil
+}
+
+func (d *duration) UnmarshalText(text []byte) error {
+	parsed, err := model.ParseDuration(string(text))
+	*d = duration(parsed)
+	if err != nil {
+		return errors.New("not a duration: use one such as 0s, 30s, 5m or 1h30m")
+	}
+	return nil
+}
+
+func (t *threshold) UnmarshalText(text []byte) error {
+	number, err := strconv.ParseFloat(string(text), 64)
+	*t = threshold(number)
+	if err != nil || number < 0 || math.IsNaN(number) || math.IsInf(number, 0) {
+		return errors.New("not a threshold: use a number of at least 0")
+	}
+	return nil
+}
+
+// UnmarshalText reads a time such as 09:00, or 24:00.
+func (t *timeOfDay) UnmarshalText(text []byte) error {
+	if string(text) == "24:00" {
+		*t = 24 * 60
+		return nil
+	}
+	clock, err := time.Parse("15:04", string(text))
+	*t = timeOfDay(clock.Hour()*60 + clock.Minute())
+	if err != nil || len(text) != len("09:00") { // the library takes 9:00, too
+		return errors.New(`not a time of day: use one from "00:00" to "23:59", and as an end also "24:00"`)
+	}
+	return nil
+}
+
+// UnmarshalText refuses two names that the library takes: "" for UTC, and "Local"
+// for the machine's zone, as a file is to mean the same everywhere.
+func (z *timeZone) UnmarshalText(text []byte) (err error) {
+	name := string(text)
+	z.Location, err = time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return errors.New("unknown time zone: use an IANA name such as UTC or America/Sao_Paulo")
+	}
+	return nil
+}
+
+// endpoint is the name of one of chattonic.ReadEndpoints.
+type endpoint string
+
+func (endpoint) choices() (names []string) {
+	for _, e := range chattonic.ReadEndpoints() {
+		names = append(names, string(e))
+	}
+	return names
+}
+
+// durationUnit is the name of one of DurationUnits.
+type durationUnit string
+
+func (durationUnit) choices() (names []string) {
+	for _, u := range DurationUnits {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+// weekday is the name of a day.
+type weekday string
+
+// weekdays are the names of the days, from time.Sunday on.
+var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+func (weekday) choices() []string { return weekdays }
+
+// businessHours is the form of business hours.
+type businessHours struct {
+	Timezone timeZone    `yaml:"timezone"`
+	Hours    *[]interval `yaml:"hours"` // null drops those of the defaults
+}
+
+// interval is the form of hours on some days.
+type interval struct {
+	Days []weekday  `yaml:"days"`
+	From *timeOfDay `yaml:"from"`
+	To   *timeOfDay `yaml:"to"`
+}
+
+// hoursExample is a list of hours, as an example in errors.
+const hoursExample = `[{days: [monday, friday], from: "09:00", to: "18:00"}]`
+
+func (businessHours) check(node *yaml.Node) error {
+	if len(node.Content) > 0 && valueOf(node, "hours") == nil {
+		return at(node, "hours is missing: give some, such as %s", hoursExample)
+	}
+	return nil
+}
+
+func (i interval) check(node *yaml.Node) error {
+	switch {
+	case i.Days == nil, i.From == nil, i.To == nil:
+		return at(node, "days, from or to is missing: give all three, such as %s", hoursExample)
+	case *i.From == *i.To:
+		return at(node, `from and to are the same: use "00:00" and "24:00" for a whole day`)
+	case *i.From == 24*60:
+		return at(node, `from is "24:00": use "00:00" of the next day`)
+	}
+	return nil
+}
+
+// in returns the hours in their time zone or else in that of the team, or nil
+// where there are none.
+func (b businessHours) in(zone *time.Location) *calendar.BusinessHours {
+	if b.Hours == nil {
+		return nil
+	}
+	if b.Timezone.Location != nil {
+		zone = b.Timezone.Location
+	}
+	hours := &calendar.BusinessHours{Location: zone}
+	for _, i := range *b.Hours {
+		for _, day := range i.Days {
+			hours.Intervals = append(hours.Intervals, calendar.Interval{
+				Day: time.Weekday(slices.Index(weekdays, string(day))), From: int(*i.From), To: int(*i.To),
+			})
+		}
+	}
+	return hours
+}
