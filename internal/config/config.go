@@ -184,13 +184,11 @@ func Load(path string) (*Config, error) {
 // where there is one, the line and the key.
 func Parse(name string, data []byte) (*Config, error) {
 	config, err := parse(name, data)
-	var p *problem
-	switch {
-	case err == nil:
+	if err == nil {
 		return config, nil
-	case errors.As(err, &p) && p.line > 0:
-		return nil, fmt.Errorf("%s:%d: %w", name, p.line, err)
-	default:
-		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	if p, ok := errors.AsType[*problem](err); ok && p.line > 0 {
+		return nil, fmt.Errorf("%s:%d: %w", name, p.line, err)
+	}
+	return nil, fmt.Errorf("%s: %w", name, err)
 }

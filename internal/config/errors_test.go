@@ -1,10 +1,12 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -188,9 +190,15 @@ func TestHTTPClientErrors(t *testing.T) {
 		"key of a manager":       {client("authorization:\n  credentials_ref: token"), "6" + team + `http_client.authorization: unknown key "credentials_ref": use one of type, credentials, credentials_file`},
 		"unknown key deep below": {client(oauth2 + "tls_config:\n    ca_fil: x"), "9" + team + `http_client.oauth2.tls_config: unknown key "ca_fil": use one of ca, cert, key, ca_file, cert_file, key_file, server_name, insecure_skip_verify, min_version, max_version`},
 		"unknown key in header":  {client("http_headers: {X-Team: {value: [a]}}"), "5" + team + `http_client.http_headers."X-Team": unknown key "value": use one of values, secrets, files`},
-		"short token for a key":  {client("authorization: {t0k3n: x}"), "5" + team + "http_client.authorization: unknown key of 5 bytes: use one of type, credentials, credentials_file"},
-		"token for a key":        {client("authorization: {" + longKey + "}"), "5" + team + "http_client.authorization: unknown key of 60 bytes: use one of type, credentials, credentials_file"},
+		"short token for a key":  {client("authorization: {t0k3n: x}"), "5" + team + "http_client.authorization: unknown key <5 bytes>: use one of type, credentials, credentials_file"},
+		"token for a key":        {client("authorization: {" + longKey + "}"), "5" + team + "http_client.authorization: unknown key <60 bytes>: use one of type, credentials, credentials_file"},
 		"token for a mapping":    {client("authorization: " + secret), "5" + team + "http_client.authorization: needs keys with values, not a single value: use one of type, credentials, credentials_file"},
+		"longest key quoted":     {client("authorization: {" + strings.Repeat("k", 40) + ": x}"), "5" + team + `http_client.authorization: unknown key "` + strings.Repeat("k", 40) + `": use one of type, credentials, credentials_file`},
+		"key too long to quote":  {client("authorization: {" + strings.Repeat("k", 41) + ": x}"), "5" + team + "http_client.authorization: unknown key <41 bytes>: use one of type, credentials, credentials_file"},
+		"key of one digit":       {client("authorization: {oauth2: x}"), "5" + team + `http_client.authorization: unknown key "oauth2": use one of type, credentials, credentials_file`},
+		"token for a header":     {client("http_headers: {" + longKey + ": {value: [a]}}"), "5" + team + `http_client.http_headers.<60 bytes>: unknown key "value": use one of values, secrets, files`},
+		"binary token":           {client("authorization: {credentials: !!binary Cg==}"), "5" + team + "http_client.authorization.credentials: is !!binary: write it as text"},
+		"empty TLS version":      {client("tls_config: {min_version: ''}"), "5" + team + "http_client.tls_config.min_version: unknown TLS version: use one of TLS10, TLS11, TLS12, TLS13"},
 		"duplicate key":          {client("authorization:\n  credentials: a\n  credentials: b"), "7" + team + `http_client.authorization: the key "credentials" is already on line 6: keep one of them`},
 		"duplicate key in a map": {client("proxy_connect_header: {A: [x], A: [y]}"), "5" + team + `http_client.proxy_connect_header: the key "A" is already on line 5: keep one of them`},
 		"headers a list":         {client("http_headers: [a]"), "5" + team + "http_client.http_headers: needs keys with values, not a list: use keys of your choice"},
@@ -224,4 +232,24 @@ func TestHTTPClientErrors(t *testing.T) {
 		"not a CA":              {client("authorization: {credentials_file: token}\ntls_config: {ca_file: not-a-cert}"), "5" + team + "http_client.tls_config: unable to use specified CA cert file not-a-cert: correct the certificates or versions"},
 		"not a CA for oauth2":   {client(oauth2 + "tls_config: {ca: " + secret + "}"), "5" + team + "http_client.oauth2.tls_config: unable to use specified CA cert inline: correct the certificates or versions"},
 	})
+}
+
+// TestNoValueIsQuoted has a token where each value should be.
+func TestNoValueIsQuoted(t *testing.T) {
+	inDirectory(t, testFiles)
+	keys, _ := keysOf(reflect.TypeFor[settings]())
+	for _, key := range keys {
+		for _, value := range []string{secret, "[" + secret + "]", "{" + secret + ": " + secret + "}", "{" + secret + "}", "{timezone: " + secret + "}", "{queries_pending: " + secret + "}", "{operators: " + secret + "}"} {
+			text := "teams:\n- codename: acme\n  " + key + ": " + value
+			if key != "base_url" {
+				text += "\n  base_url: http://x"
+			}
+			_, err := Parse("exporter.yml", []byte(text))
+			if key == "date_format_group" && value == secret { // any text is a format
+				continue
+			}
+			require.ErrorContains(t, err, "exporter.yml:3: team \"acme\": "+key, value)
+			assert.NotContains(t, err.Error(), secret, "%s: %s", key, value)
+		}
+	}
 }

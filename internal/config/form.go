@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -69,43 +70,45 @@ func (f form) check(key string, node *yaml.Node, t reflect.Type) error {
 
 // mapping checks a mapping, of which null is one without keys.
 func (f form) mapping(node *yaml.Node, t reflect.Type) error {
-	known, element := knownKeys(t)
-	switch {
-	case isNull(node):
-		return nil
-	case node.Kind != yaml.MappingNode:
-		return at(node, "needs keys with values, not %s: use %s", kindOf(node), listOf(known))
+	known, types := keysOf(t)
+	advice := "use keys of your choice"
+	if known != nil {
+		advice = "use one of " + strings.Join(known, ", ")
+	}
+	if node.Kind != yaml.MappingNode && !isNull(node) {
+		return at(node, "needs keys with values, not %s: %s", kindOf(node), advice)
 	}
 	lines := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, name := target(node.Content[i]), target(node.Content[i]).Value
-		index := slices.IndexFunc(known, func(k knownKey) bool { return k.name == name })
+		key := target(node.Content[i])
+		name := key.Value
 		switch {
 		case key.Kind != yaml.ScalarNode:
 			return at(node.Content[i], "a key is %s: use a word", kindOf(key))
 		case key.ShortTag() == "!!merge":
 			return at(key, `unknown key "<<": use defaults for what teams share`)
-		case known != nil && index < 0:
-			return at(key, "unknown key %s: use %s", quoteKey(name), listOf(known))
+		case known != nil && !slices.Contains(known, name):
+			return at(key, "unknown key %s: %s", quoteKey(name), advice)
 		case lines[name] > 0:
 			return at(key, "the key %s is already on line %d: keep one of them", quoteKey(name), lines[name])
 		}
 		lines[name] = key.Line
-		path, field, valueType := quoteKey(name), "", element
-		if index >= 0 {
-			path, field, valueType = name, name, known[index].t
+		path := name
+		if known == nil {
+			path, name = quoteKey(name), ""
 		}
-		if err := f.check(field, node.Content[i+1], valueType); err != nil {
+		if err := f.check(name, node.Content[i+1], types[name]); err != nil {
 			return inKey(path, err)
 		}
 	}
-	if value, ok := reflect.New(t).Interface().(checker); ok {
-		if err := decode(node, value); err != nil {
-			return err
-		}
-		return value.check(node)
+	value, ok := reflect.New(t).Interface().(checker)
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := decode(node, value); err != nil {
+		return err
+	}
+	return value.check(node)
 }
 
 func (f form) list(key string, node *yaml.Node, element reflect.Type, nullable bool) error {
@@ -164,49 +167,36 @@ func (f form) single(key string, node *yaml.Node, t reflect.Type) (err error) {
 	return nil
 }
 
-// knownKey is a key of a mapping and the type of its value.
-type knownKey struct {
-	name string
-	t    reflect.Type
-}
-
-// knownKeys returns the keys of a struct or map in order or, where any key may
-// be used, nil and the type of their values. It leaves out keys for a secret
-// manager, as the exporter has none.
-func knownKeys(t reflect.Type) (known []knownKey, element reflect.Type) {
+// keysOf returns the keys of a struct or map in order, and the types of their
+// values. Where the file's author chooses the keys, it returns none, and the type
+// of the values under the key "". It leaves out the keys for a secret manager, as
+// the exporter has none.
+func keysOf(t reflect.Type) (keys []string, types map[string]reflect.Type) {
+	types = map[string]reflect.Type{}
 	if t.Kind() == reflect.Map {
 		if names, ok := reflect.New(t.Key()).Interface().(choice); ok {
-			for _, name := range names.choices() {
-				known = append(known, knownKey{name, t.Elem()})
-			}
+			keys = names.choices()
 		}
-		return known, t.Elem()
+		for _, key := range keys {
+			types[key] = t.Elem()
+		}
+		types[""] = t.Elem()
+		return keys, types
 	}
 	for field := range t.Fields() {
 		name, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		switch {
 		case !field.IsExported() || strings.HasSuffix(name, "_ref"):
-		case options != "inline":
-			known = append(known, knownKey{name, field.Type})
-		case field.Type.Kind() == reflect.Map:
-			element = field.Type.Elem()
+		case options == "inline":
+			inlined, of := keysOf(field.Type)
+			keys = append(keys, inlined...)
+			maps.Copy(types, of)
 		default:
-			inlined, _ := knownKeys(field.Type)
-			known = append(known, inlined...)
+			keys = append(keys, name)
+			types[name] = field.Type
 		}
 	}
-	return known, element
-}
-
-func listOf(known []knownKey) string {
-	if known == nil {
-		return "keys of your choice"
-	}
-	names := make([]string, len(known))
-	for i, k := range known {
-		names[i] = k.name
-	}
-	return "one of " + strings.Join(names, ", ")
+	return keys, types
 }
 
 // severalDigits is a text with more digits than any known key has.
@@ -217,7 +207,7 @@ var severalDigits = regexp.MustCompile(`(?s)\d.*\d`)
 // a secret.
 func quoteKey(key string) string {
 	if len(key) > 40 || severalDigits.MatchString(key) {
-		return fmt.Sprintf("of %d bytes", len(key))
+		return fmt.Sprintf("<%d bytes>", len(key))
 	}
 	return strconv.Quote(key)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"chattonic_exporter/chattonic"
 )
@@ -36,6 +37,12 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		assert.NotEmpty(t, config.Teams)
+		decoder := yaml.NewDecoder(strings.NewReader(text))
+		decoder.KnownFields(true)
+		require.NoError(t, decoder.Decode(&struct {
+			Defaults settings       `yaml:"defaults"`
+			Teams    []teamSettings `yaml:"teams"`
+		}{}), "as strict as the library")
 		codenames := map[string]bool{}
 		for _, team := range config.Teams {
 			assert.False(t, codenames[team.Codename])

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -41,43 +39,37 @@ func inKey(key string, err error) error {
 	return err
 }
 
-// yamlLine is how the YAML library gives the line of an error.
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
-
 // readDocument returns the root of a file that holds exactly one document.
 func readDocument(data []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, next yaml.Node
-	switch err := decoder.Decode(&document); {
-	case errors.Is(err, io.EOF):
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, &problem{line: 1, err: errors.New("the file is empty: it needs at least " + leastFile)}
-	case err != nil:
+	} else if err != nil {
 		return nil, syntaxProblem(err)
 	}
-	switch err := decoder.Decode(&next); {
-	case errors.Is(err, io.EOF):
-		return target(document.Content[0]), nil
-	case err != nil:
-		return nil, syntaxProblem(err)
-	default:
+	if err := decoder.Decode(&next); err == nil {
 		return nil, at(&next, "a second document begins: keep one per file")
+	} else if !errors.Is(err, io.EOF) {
+		return nil, syntaxProblem(err)
 	}
+	return target(document.Content[0]), nil
 }
 
 // syntaxProblem returns what the YAML library cannot read, without what it quotes
 // of the file: a password that begins with * looks like an alias.
 func syntaxProblem(err error) error {
-	text := err.Error()
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.Contains(text, "unknown anchor") {
 		return &problem{err: errors.New("an alias has no anchor: put a value that begins with * in quotes")}
 	}
-	p := &problem{}
-	if match := yamlLine.FindStringSubmatch(text); match != nil {
-		p.line, _ = strconv.Atoi(match[1]) // the form leaves only digits
-		text = text[len(match[0]):]
+	line := 0
+	if before, after, found := strings.Cut(text, ": "); found {
+		if _, err := fmt.Sscanf(before, "line %d", &line); err == nil {
+			text = after
+		}
 	}
-	p.err = fmt.Errorf("not YAML: %s: check indentation and quotes from here on", strings.TrimPrefix(text, "yaml: "))
-	return p
+	return &problem{line: line, err: fmt.Errorf("not YAML: %s: check indentation and quotes from here on", text)}
 }
 
 // decode decodes a node that has passed a check of its form. What the YAML
@@ -90,9 +82,9 @@ func decode(node *yaml.Node, value any) error {
 	return err
 }
 
-// target returns what an alias stands for, and any other node itself.
+// target returns what an alias stands for, and any other node, or nil, itself.
 func target(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.AliasNode {
+	if node != nil && node.Kind == yaml.AliasNode {
 		return node.Alias
 	}
 	return node
@@ -120,13 +112,13 @@ func valueOf(mapping *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// merge returns a mapping with the keys of the defaults that it does not have.
-// Where both have a mapping below a key, its keys are merged, too, but none
-// below those.
+// merge returns a mapping with the keys of the defaults, which may be nil, that it
+// does not have. Where both have a mapping below a key, those are merged, too, as
+// many levels deep as asked for. A mapping that is null has no keys.
 func merge(mapping, defaults *yaml.Node, levels int) *yaml.Node {
 	mapping, defaults = target(mapping), target(defaults)
 	switch {
-	case levels == 0, defaults.Kind != yaml.MappingNode:
+	case levels == 0, defaults == nil, defaults.Kind != yaml.MappingNode:
 		return mapping
 	case isNull(mapping):
 		return defaults

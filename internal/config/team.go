@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -89,13 +90,6 @@ func (s *settings) team(codename string) Team {
 	return team
 }
 
-// reader reads the teams of one file.
-type reader struct {
-	directory string         // what relative paths are relative to
-	defaults  *yaml.Node     // null where there are none
-	lines     map[string]int // of the codenames so far
-}
-
 func parse(name string, data []byte) (*Config, error) {
 	root, err := readDocument(data)
 	if err != nil {
@@ -104,14 +98,12 @@ func parse(name string, data []byte) (*Config, error) {
 	if err := (form{}).check("", root, reflect.TypeFor[file]()); err != nil {
 		return nil, err
 	}
-	r := &reader{directory: filepath.Dir(name), defaults: &yaml.Node{}, lines: map[string]int{}}
-	if defaults := valueOf(root, "defaults"); defaults != nil {
+	defaults, teams := valueOf(root, "defaults"), valueOf(root, "teams")
+	if defaults != nil {
 		if err := checkDefaults(defaults); err != nil {
 			return nil, fmt.Errorf("defaults: %w", err)
 		}
-		r.defaults = defaults
 	}
-	teams := valueOf(root, "teams")
 	switch {
 	case teams == nil:
 		return nil, at(root, "no teams: a file needs at least %s", leastFile)
@@ -120,15 +112,20 @@ func parse(name string, data []byte) (*Config, error) {
 	case teams.Kind != yaml.SequenceNode:
 		return nil, inKey("teams", at(teams, "needs a list, not %s: a file needs at least %s", kindOf(teams), leastFile))
 	}
-	config := &Config{}
+	config, lines := &Config{}, map[string]int{}
 	for i, node := range teams.Content {
 		node = target(node)
-		team, err := r.team(node)
-		if err != nil {
-			if name := valueOf(node, "codename"); name != nil && name.Kind == yaml.ScalarNode && name.Value != "" {
-				return nil, fmt.Errorf("team %q: %w", name.Value, err)
+		scope, codename := fmt.Sprintf("number %d", i+1), valueOf(node, "codename")
+		if codename != nil && codename.Kind == yaml.ScalarNode && codename.Value != "" {
+			scope = strconv.Quote(codename.Value)
+			if line := lines[codename.Value]; line > 0 {
+				return nil, fmt.Errorf("team %s: %w", scope, inKey("codename", at(codename, "the team on line %d has it already: give each team its own", line)))
 			}
-			return nil, fmt.Errorf("team number %d: %w", i+1, err)
+			lines[codename.Value] = codename.Line
+		}
+		team, err := readTeam(node, defaults, filepath.Dir(name))
+		if err != nil {
+			return nil, fmt.Errorf("team %s: %w", scope, err)
 		}
 		config.Teams = append(config.Teams, team)
 	}
@@ -147,29 +144,23 @@ func checkDefaults(node *yaml.Node) error {
 	return nil
 }
 
-// team reads the team at a node.
-func (r *reader) team(node *yaml.Node) (Team, error) {
-	merged := merge(node, r.defaults, 2)
+// readTeam reads the team at a node. Relative paths are relative to the directory.
+func readTeam(node, defaults *yaml.Node, directory string) (team Team, err error) {
+	merged := merge(node, defaults, 2)
 	s := teamSettings{Settings: builtIn()}
 	if err := (form{}).check("", merged, reflect.TypeOf(s)); err != nil {
-		return Team{}, err
+		return team, err
 	}
-	codename := valueOf(node, "codename")
-	if codename == nil {
-		return Team{}, at(node, "codename is missing: use the one in the API's URLs")
-	}
-	if line, taken := r.lines[codename.Value]; taken {
-		return Team{}, inKey("codename", at(codename, "the team on line %d has it already: give each team its own", line))
-	}
-	r.lines[codename.Value] = codename.Line
 	if err := decode(merged, &s); err != nil {
-		return Team{}, err
+		return team, err
 	}
-	if s.Settings.BaseURL == "" {
-		return Team{}, at(node, "base_url is missing and has no default: give the API's, such as https://chat-tonic.example, here or in defaults")
+	switch {
+	case s.Codename == "":
+		return team, at(node, "codename is missing: use the one in the API's URLs")
+	case s.Settings.BaseURL == "":
+		return team, at(node, "base_url is missing and has no default: give the API's, such as https://chat-tonic.example, here or in defaults")
 	}
-	team := s.Settings.team(codename.Value)
-	client, err := readHTTPClient(valueOf(merged, "http_client"), node, r.directory)
-	team.HTTPClient = client
+	team = s.Settings.team(string(s.Codename))
+	team.HTTPClient, err = readHTTPClient(valueOf(merged, "http_client"), node, directory)
 	return team, err
 }
