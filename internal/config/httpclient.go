@@ -15,23 +15,23 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-const noAuthentication = "no access token: set http_client.authorization.credentials_file to a file that holds it"
+const noAuthentication = "no access token: set authorization.credentials_file to a file that holds it"
 
-// readHTTPClient returns the HTTP client of a team from the value of its key,
-// or nil. Relative paths are relative to the directory.
+// readHTTPClient returns the HTTP client of a team from the value of its key, or
+// nil. Relative paths are relative to the directory.
 func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPClientConfig, error) {
 	client := promconfig.DefaultHTTPClientConfig
 	if value == nil {
 		return client, at(team, noAuthentication)
 	}
 	if err := checkHTTPClient(value, &directory); err != nil {
-		return client, inKey("http_client", err)
+		return client, err
 	}
 	if err := decode(value, &client); err != nil {
 		if _, located := errors.AsType[*problem](err); !located {
 			err = at(value, "%w: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)", err)
 		}
-		return client, inKey("http_client", err)
+		return client, err
 	}
 	if !authenticates(client) {
 		return client, at(value, noAuthentication)
@@ -41,16 +41,13 @@ func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPCl
 		// SetDirectory leaves this one out.
 		oauth2.ClientCertificateKeyFile = promconfig.JoinDir(directory, oauth2.ClientCertificateKeyFile)
 		if err := checkTLS(value, &oauth2.TLSConfig); err != nil {
-			return client, inKey("http_client", inKey("oauth2", err))
+			return client, inKey("oauth2", err)
 		}
 	}
-	if err := checkTLS(value, &client.TLSConfig); err != nil {
-		return client, inKey("http_client", err)
-	}
-	return client, nil
+	return client, checkTLS(value, &client.TLSConfig)
 }
 
-// checkTLS checks that the certificates and keys are such.
+// checkTLS checks that the certificates, keys and versions can be used.
 func checkTLS(node *yaml.Node, config *promconfig.TLSConfig) error {
 	if _, err := promconfig.NewTLSConfig(config); err != nil {
 		return inKey("tls_config", at(node, "%w: correct the certificates or versions", err))

@@ -76,7 +76,7 @@ func (s *settings) team(codename string) Team {
 		Delay:           time.Duration(s.Delay),
 		OperatorNames:   s.OperatorNames,
 		Thresholds:      Thresholds{QueriesPending: (*float64)(s.Thresholds.QueriesPending)},
-		BusinessHours:   s.BusinessHours.in(s.Timezone.Location),
+		BusinessHours:   s.BusinessHours.inZone(s.Timezone.Location),
 		TTL:             make(map[chattonic.Endpoint]time.Duration),
 	}
 	for _, e := range chattonic.ReadEndpoints() {
@@ -162,5 +162,5 @@ func readTeam(node, defaults *yaml.Node, directory string) (team Team, err error
 	}
 	team = s.Settings.team(string(s.Codename))
 	team.HTTPClient, err = readHTTPClient(valueOf(merged, "http_client"), node, directory)
-	return team, err
+	return team, inKey("http_client", err)
 }

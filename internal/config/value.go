@@ -151,9 +151,9 @@ func (i interval) check(node *yaml.Node) error {
 	return nil
 }
 
-// in returns the hours in their time zone or else in that of the team, or nil
+// inZone returns the hours in their time zone or else in that of the team, or nil
 // where there are none.
-func (b businessHours) in(zone *time.Location) *calendar.BusinessHours {
+func (b businessHours) inZone(zone *time.Location) *calendar.BusinessHours {
 	if b.Hours == nil {
 		return nil
 	}
