@@ -272,6 +272,12 @@ teams:
 	assert.False(t, b.EnableHTTP2)
 }
 
+func TestListsOfHTTPClientMayBeEmptyOrRepeat(t *testing.T) {
+	inDirectory(t, testFiles)
+	teams := mustParse(t, client("authorization: {credentials_file: token}\nhttp_headers: {X-Team: {values: [a, a], secrets: []}}"))
+	assert.Equal(t, []string{"a", "a"}, teams[0].HTTPClient.HTTPHeaders.Headers["X-Team"].Values)
+}
+
 func TestAnchorsAndAliases(t *testing.T) {
 	inDirectory(t, testFiles)
 	teams := mustParse(t, `

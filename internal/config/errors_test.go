@@ -222,6 +222,7 @@ func TestHTTPClientErrors(t *testing.T) {
 		"empty token":           {client("authorization: {credentials: ''}"), "5" + team + "http_client: no access token: set authorization.credentials_file to a file that holds it"},
 		"empty basic_auth":      {client("basic_auth: {}"), "5" + team + "http_client: no access token: set authorization.credentials_file to a file that holds it"},
 		"token of two lines":    {client("authorization: {credentials: \"" + secret + "\\n" + secret + "\"}"), "5" + team + "http_client.authorization.credentials: the access token holds a line break or another control character: keep only the token, on one line"},
+		"old key of two lines":  {client("bearer_token: \"" + secret + "\\n" + secret + "\""), "5" + team + "http_client.bearer_token: the access token holds a line break or another control character: keep only the token, on one line"},
 		"file of two lines":     {client("authorization: {credentials_file: two-lines}"), "5" + team + `http_client.authorization.credentials_file: the access token holds a line break or another control character: keep only the token, on one line`},
 		"missing token file":    {client("authorization:\n  credentials_file: absent"), "6" + team + `http_client.authorization.credentials_file: the file cannot be read: no such file or directory: name one that exists and that this user may read`},
 		"empty token file":      {client("bearer_token_file: empty"), "5" + team + `http_client.bearer_token_file: the file is empty: write into it what it is for`},
