@@ -138,18 +138,20 @@ func (f form) list(key string, node *yaml.Node, element reflect.Type, nullable b
 
 // single checks a single value. Errors do not quote it, as it may be a secret
 // in the wrong place.
-func (f form) single(key string, node *yaml.Node, t reflect.Type) (err error) {
-	switch {
-	case node.Kind != yaml.ScalarNode:
+func (f form) single(key string, node *yaml.Node, t reflect.Type) error {
+	if node.Kind != yaml.ScalarNode {
 		return at(node, "needs a single value, not %s", kindOf(node))
-	case node.ShortTag() == "!!binary":
-		return at(node, "is !!binary: write it as text")
+	}
+	var text string // of !!binary, what it encodes
+	err := decode(node, &text)
+	if err != nil {
+		return err
 	}
 	switch value := reflect.New(t).Interface().(type) {
 	case encoding.TextUnmarshaler:
-		err = value.UnmarshalText([]byte(node.Value))
+		err = value.UnmarshalText([]byte(text))
 	case choice:
-		if known := value.choices(); !slices.Contains(known, node.Value) {
+		if known := value.choices(); !slices.Contains(known, text) {
 			err = fmt.Errorf("unknown value: use one of %s", strings.Join(known, ", "))
 		}
 	case *bool:
@@ -158,7 +160,7 @@ func (f form) single(key string, node *yaml.Node, t reflect.Type) (err error) {
 		}
 	default:
 		if f.text != nil {
-			err = f.text(key, node.Value, t)
+			err = f.text(key, text, t)
 		}
 	}
 	if err != nil {
