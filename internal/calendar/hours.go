@@ -15,9 +15,9 @@ type BusinessHours struct {
 	Intervals []Interval
 }
 
-// Interval is a part of a weekday, which includes From and excludes To. One
-// whose From is after its To goes on past midnight, and is of the day that it
-// begins on.
+// Interval is a span of time on a weekday, which includes From and excludes To.
+// One whose From is after its To goes on past midnight, and belongs to the day
+// that it begins on.
 type Interval struct {
 	// Day is the weekday.
 	Day time.Weekday

@@ -14,9 +14,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A form checks what a file holds against the Go type that it is decoded into.
-// The YAML library finds unknown keys and wrong types, too, but names no keys
-// above them, quotes values, and takes nulls and merge keys.
+// form checks what a file holds against the Go type that it is decoded into. The
+// YAML library's KnownFields is not enough: it is lost when a node is decoded,
+// its errors have no path of keys and quote values, and it accepts nulls and
+// merge keys.
 type form struct {
 	// nullable says that any value may be null, and lists may be empty and hold
 	// a value twice.
@@ -26,12 +27,12 @@ type form struct {
 	text func(key, text string, t reflect.Type) error
 }
 
-// A choice is a type of single values of which only some are known.
+// choice is a type of single values of which only some are known.
 type choice interface {
 	choices() []string
 }
 
-// A checker is a struct whose keys depend on each other.
+// checker is a struct whose keys depend on each other.
 type checker interface {
 	// check returns what is wrong with the values, which come from the node.
 	check(node *yaml.Node) error
@@ -111,6 +112,7 @@ func (f form) mapping(node *yaml.Node, t reflect.Type) error {
 	return value.check(node)
 }
 
+// list checks a list and its entries. The key is that of the list.
 func (f form) list(key string, node *yaml.Node, element reflect.Type, nullable bool) error {
 	switch {
 	case node.Kind != yaml.SequenceNode:

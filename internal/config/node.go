@@ -27,6 +27,7 @@ func (p *problem) Error() string {
 
 func (p *problem) Unwrap() error { return p.err }
 
+// at returns a problem at the line of a node.
 func at(node *yaml.Node, format string, args ...any) error {
 	return &problem{line: node.Line, err: fmt.Errorf(format, args...)}
 }
@@ -129,10 +130,10 @@ func merge(mapping, defaults *yaml.Node, levels int) *yaml.Node {
 	merged.Content = slices.Clone(mapping.Content)
 	for i := 0; i+1 < len(defaults.Content); i += 2 {
 		key, value := defaults.Content[i], defaults.Content[i+1]
-		if own := valueIndex(mapping, target(key).Value); own < 0 {
+		if index := valueIndex(mapping, target(key).Value); index < 0 {
 			merged.Content = append(merged.Content, key, value)
 		} else {
-			merged.Content[own] = merge(mapping.Content[own], value, levels-1)
+			merged.Content[index] = merge(mapping.Content[index], value, levels-1)
 		}
 	}
 	return &merged

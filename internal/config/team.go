@@ -90,6 +90,7 @@ func (s *settings) team(codename string) Team {
 	return team
 }
 
+// parse is Parse, but its errors do not begin with the file and the line.
 func parse(name string, data []byte) (*Config, error) {
 	root, err := readDocument(data)
 	if err != nil {
