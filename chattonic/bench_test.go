@@ -33,7 +33,7 @@ func BenchmarkOperators(b *testing.B) {
 		b.Run(fmt.Sprintf("operators=%d", n), func(b *testing.B) {
 			body := operatorsBody(n)
 			client := newClient(b, baseURL, transport(func(r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}, nil
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}, nil
 			}))
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))

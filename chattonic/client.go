@@ -279,10 +279,15 @@ type body struct {
 	err error // nil at the end of the body
 }
 
-// Read reads from the body.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if err != nil && err != io.EOF {
+// Read fills p where the body is long enough. A decoder that gets a long string in
+// small pieces takes a time that grows with the square of its length.
+func (b *body) Read(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var more int
+		more, err = b.Reader.Read(p[n:])
+		n += more
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}
 	return n, err

@@ -703,12 +703,14 @@ func TestMaxBody(t *testing.T) {
 	}
 }
 
+var blanks = bytes.Repeat([]byte(" "), 1<<20)
+
 // endless is a body of blanks that never ends.
 type endless struct{ read int64 }
 
 func (z *endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
+	for rest := p; len(rest) > 0; {
+		rest = rest[copy(rest, blanks):]
 	}
 	z.read += int64(len(p))
 	return len(p), nil

@@ -143,12 +143,15 @@ func decode(r response, target any, maxItems int, items string) (Contract, error
 		s := shapeOf("", into.Type())
 		err = d.object(s, s.pointers(into))
 	case d.json.PeekKind() == '{':
-		err = d.refusal()
+		var answer refusal
+		if err = d.object(shapeOf("", reflect.TypeFor[refusal]()), []any{&answer.Status}); err == nil {
+			err = cmp.Or(answer.check(), wrongType("object"))
+		}
 	default:
 		err = d.list(into, shapeOf("", into.Type().Elem()))
 	}
 	if err == nil {
-		if _, err = d.json.ReadToken(); err == io.EOF {
+		if _, err = d.json.ReadToken(); errors.Is(err, io.EOF) {
 			slices.Sort(d.contract.Unknown)
 			slices.Sort(d.contract.Missing)
 			return d.contract, nil
@@ -165,16 +168,6 @@ func decode(r response, target any, maxItems int, items string) (Contract, error
 		at = syntax.ByteOffset
 	}
 	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", at)
-}
-
-// refusal reads an object in place of a list.
-func (d *decoder) refusal() error {
-	var answer refusal
-	s := shapeOf("", reflect.TypeFor[refusal]())
-	if err := d.object(s, []any{&answer.Status}); err != nil {
-		return err
-	}
-	return cmp.Or(answer.check(), wrongType("object"))
 }
 
 // begin reads the bracket at the begin of an object or array.
@@ -216,8 +209,10 @@ func (d *decoder) object(s *shape, fields []any) error {
 			return inField(m.name, err)
 		}
 	}
-	if seen != 1<<len(s.members)-1 {
-		d.missing(s, seen)
+	for i, m := range s.members {
+		if seen&(1<<i) == 0 && !m.optional && !slices.Contains(d.contract.Missing, s.path+m.name) {
+			d.contract.Missing = append(d.contract.Missing, s.path+m.name)
+		}
 	}
 	_, err := d.json.ReadToken()
 	return err
@@ -230,15 +225,6 @@ func (d *decoder) unknown(path, name string) {
 	}
 	if field := path + d.shown(name); !slices.Contains(d.contract.Unknown, field) {
 		d.contract.Unknown = append(d.contract.Unknown, field)
-	}
-}
-
-// missing records the documented members that an object lacks.
-func (d *decoder) missing(s *shape, seen uint64) {
-	for i, m := range s.members {
-		if seen&(1<<i) == 0 && !m.optional && !slices.Contains(d.contract.Missing, s.path+m.name) {
-			d.contract.Missing = append(d.contract.Missing, s.path+m.name)
-		}
 	}
 }
 

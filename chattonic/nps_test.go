@@ -33,7 +33,7 @@ func TestExportNPSAnswers(t *testing.T) {
 	t.Parallel()
 	for body, refused := range map[string]bool{
 		``: false, `null`: false, `[]`: false, `{}`: false, `OK`: false, `<html>`: false, `{"status": true}`: false, `{"status": null}`: false,
-		`{"STATUS": false}`: false, `{"status": false, "status": true}`: false,
+		`{"STATUS": false}`: false, `{"status": false, "status": true}`: true,
 		`{"status": false}`: true, ` {"message": "no", "status": false}`: true,
 	} {
 		err := newClient(t, baseURL, constant(200, body)).ExportNPS(t.Context(), november, chattonic.UserTypeAll)

@@ -527,17 +527,17 @@ func TestRowWithoutAFieldIsAMistake(t *testing.T) {
 }
 
 // Read answers for the endpoint.
-func (a *fakeAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (f *fakeAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return f.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return f.Operators(ctx, w)
 }
 
 // Read answers for the endpoint.
-func (a *hangingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (h *hangingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return h.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return h.Operators(ctx, w)
 }

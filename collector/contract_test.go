@@ -113,9 +113,9 @@ func TestContractOfWhatFailedIsAbsent(t *testing.T) {
 }
 
 // Read answers for the endpoint.
-func (a *violatingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (v *violatingAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return v.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return v.Operators(ctx, w)
 }

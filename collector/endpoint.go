@@ -41,9 +41,14 @@ var endpoints = map[chattonic.Endpoint]endpoint{
 
 // newEndpoint returns an endpoint whose answers are of the type T.
 func newEndpoint[T chattonic.Answer](groups func(T, *scope) Answers, warning func(T) string) endpoint {
-	typed := func(a chattonic.Answer) T { return a.(T) } //nolint:forcetypeassert // The client answers so.
 	return endpoint{
-		groups:  func(a chattonic.Answer, s *scope) Answers { return groups(typed(a), s) },
-		warning: func(a chattonic.Answer) string { return warning(typed(a)) },
+		groups: func(a chattonic.Answer, s *scope) Answers {
+			typed, _ := a.(T) // the client answers so
+			return groups(typed, s)
+		},
+		warning: func(a chattonic.Answer) string {
+			typed, _ := a.(T)
+			return warning(typed)
+		},
 	}
 }

@@ -13,10 +13,9 @@ import (
 type plausible int
 
 const (
-	// notNegative values are counts and durations.
-	notNegative plausible = iota
-	// withinWindow values are times in a state, which the window bounds.
-	withinWindow
+	// withinWindow values are times in a state, which the window bounds. Without this
+	// or score, values are counts and durations, which are not negative.
+	withinWindow plausible = iota + 1
 	// score values have a scale that is not documented.
 	score
 )

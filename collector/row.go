@@ -82,10 +82,9 @@ type label[T any] struct {
 type combine int
 
 const (
-	// single values cannot be combined: they need an answer with one row.
-	single combine = iota
-	// sum values add up.
-	sum
+	// sum values add up. Without this or latest, values cannot be combined: they
+	// need an answer with one row.
+	sum combine = iota + 1
 	// latest values are those of the latest row, which is the first.
 	latest
 )

@@ -35,7 +35,8 @@ var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, pieceSize+p
 // NewWriter returns a Writer in the format of OpenMetrics or of Prometheus. Close
 // ends it.
 func NewWriter(out io.Writer, openMetrics bool) *Writer {
-	return &Writer{out: out, openMetrics: openMetrics, header: -1, buf: (*buffers.Get().(*[]byte))[:0]} //nolint:forcetypeassert // All of them are.
+	buf, _ := buffers.Get().(*[]byte)
+	return &Writer{out: out, openMetrics: openMetrics, header: -1, buf: (*buf)[:0]}
 }
 
 // SetTimestamp gives a timestamp in milliseconds to the samples that follow. Its

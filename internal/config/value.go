@@ -26,17 +26,20 @@ type (
 	timeZone        struct{ *time.Location }
 )
 
+// UnmarshalText reads a codename.
 func (c *codename) UnmarshalText(text []byte) error {
 	*c = codename(text)
 	return chattonic.CheckCodename(string(text))
 }
 
+// UnmarshalText reads a base URL.
 func (u *baseURL) UnmarshalText(text []byte) error {
 	*u = baseURL(text)
 	_, err := chattonic.ParseBaseURL(string(text))
 	return err
 }
 
+// UnmarshalText reads a format.
 func (f *dateFormatGroup) UnmarshalText(text []byte) error {
 	*f = dateFormatGroup(text)
 	if len(text) == 0 {
@@ -45,6 +48,7 @@ func (f *dateFormatGroup) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// UnmarshalText reads a duration such as 5m.
 func (d *duration) UnmarshalText(text []byte) error {
 	parsed, err := model.ParseDuration(string(text))
 	*d = duration(parsed)
@@ -54,6 +58,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// UnmarshalText reads a number of at least 0.
 func (t *threshold) UnmarshalText(text []byte) error {
 	number, err := strconv.ParseFloat(string(text), 64)
 	*t = threshold(number)

@@ -76,9 +76,9 @@ func BenchmarkPages(b *testing.B) {
 }
 
 // Read answers for the endpoint.
-func (a cannedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (c cannedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return c.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return c.Operators(ctx, w)
 }

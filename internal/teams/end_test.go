@@ -121,9 +121,9 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 }
 
 // Read answers for the endpoint.
-func (a stubborn) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (s stubborn) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return s.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return s.Operators(ctx, w)
 }

@@ -175,9 +175,9 @@ func BenchmarkHistory(b *testing.B) {
 }
 
 // Read answers for the endpoint.
-func (a *scriptedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (s *scriptedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return s.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return s.Operators(ctx, w)
 }

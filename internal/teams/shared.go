@@ -107,7 +107,7 @@ func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chatt
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
 		state.flight = f
-		s.running.Go(func() { s.call(state, f, e, window) })
+		s.running.Go(func() { s.call(state, f, e, window) }) //nolint:contextcheck // The call outlives this scrape.
 	}
 	f.waiting++
 	s.mu.Unlock()

@@ -375,9 +375,9 @@ func TestLateAnswerThatServedWithinItsTTLIsNotServedAfterIt(t *testing.T) {
 }
 
 // Read answers for the endpoint.
-func (a *slowAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
+func (s *slowAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
 	if e == chattonic.EndpointDashboard {
-		return a.Dashboard(ctx, w)
+		return s.Dashboard(ctx, w)
 	}
-	return a.Operators(ctx, w)
+	return s.Operators(ctx, w)
 }
