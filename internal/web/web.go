@@ -21,7 +21,6 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/status"
 	"chattonic_exporter/internal/teams"
 )
 
@@ -119,11 +118,11 @@ func (p *pages) forPeople(mux *http.ServeMux) error {
 		mux.Handle("GET /{$}", landing)
 		return nil
 	}
-	o := status.Options{Teams: p.Status, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
+	o := peopleOptions{Teams: p.Status, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
 	if p.Profiling {
 		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "what the exporter spends memory and time on"})
 	}
-	for pattern, handler := range status.Handlers(o) {
+	for pattern, handler := range peopleHandlers(o) {
 		mux.Handle(pattern, p.compress(handler))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package status
+package web
 
 import (
 	"cmp"
@@ -21,7 +21,7 @@ const none = "–"
 
 // cell is what stands in a table: the text, and what to sort by where that is
 // something else.
-type cell struct{ Text, Sort string }
+type tableCell struct{ Text, Sort string }
 
 // How a team's calls go.
 const (
@@ -39,18 +39,18 @@ type summary struct {
 	// State is one of those above.
 	State string
 	// Pending, Online, Away and InProgress are those of the last good answer.
-	Pending, Online, Away, InProgress cell
+	Pending, Online, Away, InProgress tableCell
 	// Above is the threshold that Pending is above, or empty.
 	Above string
 	// Age is how old that answer is, and Old says that a call failed since.
-	Age cell
+	Age tableCell
 	Old bool
 	// Troubles are why calls fail.
 	Troubles []trouble
 }
 
 // overview is the page of all teams.
-type overview struct {
+type overviewPage struct {
 	frame
 	Teams []summary
 	// Count is how many teams are in a state.
@@ -61,8 +61,8 @@ type overview struct {
 func summarize(t *collector.Team, past teams.Snapshot, now time.Time) summary {
 	s := summary{
 		Codename: t.Codename, Path: url.PathEscape(t.Codename), State: answering,
-		Pending: cell{Text: none}, Online: cell{Text: none}, Away: cell{Text: none}, InProgress: cell{Text: none},
-		Age: cell{Text: none},
+		Pending: tableCell{Text: none}, Online: tableCell{Text: none}, Away: tableCell{Text: none}, InProgress: tableCell{Text: none},
+		Age: tableCell{Text: none},
 	}
 	switch {
 	case len(past.Failing) > 0:
@@ -79,7 +79,7 @@ func summarize(t *collector.Team, past teams.Snapshot, now time.Time) summary {
 	case operators != nil:
 		s.count(operators, t.QueriesPendingThreshold)
 		age := now.Sub(operators.ReceivedAt)
-		s.Age = cell{ago(age), strconv.FormatInt(age.Milliseconds(), 10)}
+		s.Age = tableCell{ago(age), strconv.FormatInt(age.Milliseconds(), 10)}
 		s.Old = slices.ContainsFunc(past.Failing, func(c teams.Call) bool {
 			return c.Endpoint == chattonic.EndpointOperators && c.Window.Name == operators.Window.Name
 		})
@@ -109,9 +109,9 @@ func (s *summary) count(answer *chattonic.Operators, threshold chattonic.Number)
 		counted = counted || present
 	}
 	s.Online.Text, s.Away.Text = strconv.Itoa(online), strconv.Itoa(away)
-	s.Pending = number(answer.QueryPending)
+	s.Pending = numberCell(answer.QueryPending)
 	if counted {
-		s.InProgress = number(chattonic.NumberOf(inProgress))
+		s.InProgress = numberCell(chattonic.NumberOf(inProgress))
 	}
 	pending, _ := answer.QueryPending.Float64()
 	if limit, set := threshold.Float64(); set && pending > limit {
@@ -159,10 +159,10 @@ func reason(err error) string {
 }
 
 // number shows a number as it came, without digits that nobody reads.
-func number(n chattonic.Number) cell {
+func numberCell(n chattonic.Number) tableCell {
 	value, present := n.Float64()
 	if !present {
-		return cell{Text: none}
+		return tableCell{Text: none}
 	}
 	exact := n.String()
 	rounded := strconv.FormatFloat(math.Round(value*100)/100, 'f', -1, 64)
@@ -170,9 +170,9 @@ func number(n chattonic.Number) cell {
 		rounded = strconv.FormatFloat(value, 'g', 4, 64)
 	}
 	if rounded == exact {
-		return cell{Text: exact}
+		return tableCell{Text: exact}
 	}
-	return cell{rounded, strconv.FormatFloat(value, 'g', -1, 64)}
+	return tableCell{rounded, strconv.FormatFloat(value, 'g', -1, 64)}
 }
 
 // ago says how long ago something was.
@@ -190,71 +190,75 @@ func ago(age time.Duration) string {
 }
 
 // clock shows a number of the unit as hours, minutes and seconds.
-func clock(n chattonic.Number, unit time.Duration) cell {
+func clockCell(n chattonic.Number, unit time.Duration) tableCell {
 	value, present := n.Float64()
 	seconds := math.Round(value * unit.Seconds())
 	if !present || seconds < 0 || seconds > 1e9 {
-		return number(n) // which is no duration that anybody works
+		return numberCell(n) // which is no duration that anybody works
 	}
 	whole := int64(seconds)
-	return cell{fmt.Sprintf("%d:%02d:%02d", whole/3600, whole/60%60, whole%60), strconv.FormatInt(whole, 10)}
+	return tableCell{fmt.Sprintf("%d:%02d:%02d", whole/3600, whole/60%60, whole%60), strconv.FormatInt(whole, 10)}
 }
 
 // moment shows a time of an answer.
-func moment(t chattonic.Timestamp, zone *time.Location) cell {
+func timeCell(t chattonic.Timestamp, zone *time.Location) tableCell {
 	seconds, present := t.Float64()
 	if !present || math.Abs(seconds) > 1e11 { // which is further than years of four digits
-		return cell{Text: none}
+		return tableCell{Text: none}
 	}
-	return cell{time.UnixMilli(int64(seconds * 1e3)).In(zone).Format(timeForm), strconv.FormatFloat(seconds, 'f', 3, 64)}
+	return tableCell{time.UnixMilli(int64(seconds * 1e3)).In(zone).Format(timeForm), strconv.FormatFloat(seconds, 'f', 3, 64)}
 }
 
 // column is one of the table of operators.
 type column struct {
 	Name   string
 	Number bool
-	cell   func(o *chattonic.Operator, t *collector.Team) cell
+	cell   func(o *chattonic.Operator, t *collector.Team) tableCell
 }
 
 // columns are those of the table of operators, but for who they are.
 var columns = []column{
-	{"Status", false, func(o *chattonic.Operator, _ *collector.Team) cell {
-		return cell{Text: cmp.Or(o.Status.String(), "unknown")}
+	{"Status", false, func(o *chattonic.Operator, _ *collector.Team) tableCell {
+		return tableCell{Text: cmp.Or(o.Status.String(), "unknown")}
 	}},
-	{"In progress", true, func(o *chattonic.Operator, _ *collector.Team) cell { return number(o.QueryInProgress) }},
-	{"Assigned", true, func(o *chattonic.Operator, _ *collector.Team) cell { return number(o.QueriesAssigned) }},
-	{"Resolved", true, func(o *chattonic.Operator, _ *collector.Team) cell { return number(o.QueriesResolved) }},
-	{"Mean duration", true, func(o *chattonic.Operator, t *collector.Team) cell {
-		return clock(o.AvgDurationResolved, t.DurationUnit)
+	{"In progress", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.QueryInProgress) }},
+	{"Assigned", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.QueriesAssigned) }},
+	{"Resolved", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.QueriesResolved) }},
+	{"Mean duration", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
+		return clockCell(o.AvgDurationResolved, t.DurationUnit)
 	}},
-	{"Online", true, func(o *chattonic.Operator, t *collector.Team) cell { return clock(o.OnlineTime, t.DurationUnit) }},
-	{"Away", true, func(o *chattonic.Operator, t *collector.Team) cell { return clock(o.AwayTime, t.DurationUnit) }},
-	{"Free", true, func(o *chattonic.Operator, t *collector.Team) cell { return clock(o.FreeTime, t.DurationUnit) }},
-	{"NPS", true, func(o *chattonic.Operator, _ *collector.Team) cell { return number(o.NPS) }},
-	{"Responses", true, func(o *chattonic.Operator, _ *collector.Team) cell { return number(o.NumberOfResponsesNPS) }},
-	{"Last connection", true, func(o *chattonic.Operator, t *collector.Team) cell { return moment(o.LastConnection, t.Location) }},
+	{"Online", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
+		return clockCell(o.OnlineTime, t.DurationUnit)
+	}},
+	{"Away", true, func(o *chattonic.Operator, t *collector.Team) tableCell { return clockCell(o.AwayTime, t.DurationUnit) }},
+	{"Free", true, func(o *chattonic.Operator, t *collector.Team) tableCell { return clockCell(o.FreeTime, t.DurationUnit) }},
+	{"NPS", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.NPS) }},
+	{"Responses", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.NumberOfResponsesNPS) }},
+	{"Last connection", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
+		return timeCell(o.LastConnection, t.Location)
+	}},
 }
 
 // operator is a row of the table of operators.
-type operator struct {
+type operatorRow struct {
 	ID    string
 	Name  string // the id, where there is no other or it is not to be shown
-	Cells []cell
+	Cells []tableCell
 }
 
 // call is a row of the table of calls.
-type call struct {
+type callRow struct {
 	Key              string
 	Time             time.Time
 	Endpoint, Window string
 	From, To         time.Time
-	Duration         cell
+	Duration         tableCell
 	Outcome          string
 	Failed           bool
 }
 
 // team is the page of one team.
-type team struct {
+type teamPage struct {
 	frame
 	summary
 	Zone      string
@@ -262,34 +266,34 @@ type team struct {
 	Collected bool // operators are
 	Names     bool
 	Columns   []column
-	Operators []operator
-	Calls     []call
+	Operators []operatorRow
+	Calls     []callRow
 }
 
 // newTeam returns the page of what is remembered of a team.
-func newTeam(f frame, r teams.Status) *team {
+func newTeamPage(f frame, r teams.Status) *teamPage {
 	past := r.History.Snapshot()
 	f.At = f.At.In(r.Team.Location)
-	t := &team{
+	t := &teamPage{
 		frame: f, summary: summarize(r.Team, past, f.At), Zone: r.Team.Location.String(), Window: r.Team.Windows[0].Name(),
 		Collected: slices.Contains(r.Team.Collectors, chattonic.EndpointOperators), Names: !r.Team.HideOperatorNames, Columns: columns,
 	}
 	for _, c := range past.Calls {
-		t.Calls = append(t.Calls, newCall(c, r.Team.Location))
+		t.Calls = append(t.Calls, newCallRow(c, r.Team.Location))
 	}
 	last := lastOperators(past)
 	if last == nil {
 		return t
 	}
 	operators := collector.Unique(last.Operators)
-	t.Operators = make([]operator, len(operators))
-	cells := make([]cell, 0, len(operators)*len(columns))
+	t.Operators = make([]operatorRow, len(operators))
+	cells := make([]tableCell, 0, len(operators)*len(columns))
 	for i := range operators {
 		o := &operators[i]
 		for _, c := range columns {
 			cells = append(cells, c.cell(o, r.Team))
 		}
-		t.Operators[i] = operator{ID: o.ID.String(), Name: o.ID.String(), Cells: cells[i*len(columns):]}
+		t.Operators[i] = operatorRow{ID: o.ID.String(), Name: o.ID.String(), Cells: cells[i*len(columns):]}
 		if t.Names && strings.TrimSpace(o.DisplayName.String()) != "" {
 			t.Operators[i].Name = o.DisplayName.String()
 		}
@@ -297,11 +301,11 @@ func newTeam(f frame, r teams.Status) *team {
 	return t
 }
 
-func newCall(c teams.Call, zone *time.Location) call {
-	shown := call{
+func newCallRow(c teams.Call, zone *time.Location) callRow {
+	shown := callRow{
 		Key:  fmt.Sprint(c.Start.UnixNano(), c.Endpoint, c.Window.Name),
 		Time: c.Start.In(zone), Endpoint: string(c.Endpoint), Window: c.Window.Name, From: c.Window.Start.In(zone), To: c.Window.End.In(zone),
-		Duration: cell{fmt.Sprintf("%.3f s", c.Duration.Seconds()), strconv.FormatInt(c.Duration.Microseconds(), 10)},
+		Duration: tableCell{fmt.Sprintf("%.3f s", c.Duration.Seconds()), strconv.FormatInt(c.Duration.Microseconds(), 10)},
 		Outcome:  "answered", Failed: c.Err != nil,
 	}
 	switch {

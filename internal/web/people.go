@@ -1,7 +1,4 @@
-// Package status shows people what the exporter knows of its teams: a page of
-// all, and one for each with its operators and the last calls to the API. It
-// shows what scrapes brought and asks for nothing itself.
-package status
+package web
 
 import (
 	"bytes"
@@ -67,7 +64,7 @@ var assets, edition = func() (fs.FS, string) {
 }()
 
 // Options say what the pages show.
-type Options struct {
+type peopleOptions struct {
 	// Teams returns what is remembered of the teams in force, in the order in
 	// which they are shown. Each has a History.
 	Teams func() []teams.Status
@@ -90,18 +87,18 @@ type frame struct {
 }
 
 // pages serves the pages.
-type pages struct{ Options }
+type peoplePages struct{ peopleOptions }
 
 // Handlers returns the handlers of the pages and of what they load, by the
 // patterns of [http.ServeMux] that they are for.
-func Handlers(o Options) map[string]http.HandlerFunc {
+func peopleHandlers(o peopleOptions) map[string]http.HandlerFunc {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	o.Links = append(o.Links, toolkit.LandingLinks{Address: "/documentation", Text: "Documentation", Description: "what each metric is"})
-	p := &pages{o}
+	p := &peoplePages{o}
 	return map[string]http.HandlerFunc{
-		"GET /{$}":                  p.overview,
+		"GET /{$}":                  p.overviewPage,
 		"GET /teams/{codename...}":  p.team,
 		"GET /documentation":        p.documentation,
 		"GET /assets/status.css":    asset("status.css"),
@@ -110,7 +107,7 @@ func Handlers(o Options) map[string]http.HandlerFunc {
 	}
 }
 
-func (p *pages) frame(title string) frame {
+func (p *peoplePages) frame(title string) frame {
 	return frame{
 		Title: title, Version: version.Info(), Edition: edition, Links: p.Links,
 		Simulated: p.Simulated, TeamsOnMetrics: p.TeamsOnMetrics, At: p.Now(),
@@ -118,38 +115,38 @@ func (p *pages) frame(title string) frame {
 }
 
 // overview shows all teams.
-func (p *pages) overview(w http.ResponseWriter, _ *http.Request) {
-	page := overview{frame: p.frame("Chat-Tonic Exporter"), Count: make(map[string]int)}
+func (p *peoplePages) overviewPage(w http.ResponseWriter, _ *http.Request) {
+	page := overviewPage{frame: p.frame("Chat-Tonic Exporter"), Count: make(map[string]int)}
 	for _, t := range p.Teams() {
 		s := summarize(t.Team, t.History.Snapshot(), page.At)
 		page.Teams = append(page.Teams, s)
 		page.Count[s.State]++
 	}
-	show(w, http.StatusOK, "overview", page)
+	showPage(w, http.StatusOK, "overview", page)
 }
 
 // team shows one team.
-func (p *pages) team(w http.ResponseWriter, r *http.Request) {
+func (p *peoplePages) team(w http.ResponseWriter, r *http.Request) {
 	codename := r.PathValue("codename")
 	for _, t := range p.Teams() {
 		if t.Team.Codename == codename {
-			show(w, http.StatusOK, "team", newTeam(p.frame(codename+" – Chat-Tonic Exporter"), t))
+			showPage(w, http.StatusOK, "team", newTeamPage(p.frame(codename+" – Chat-Tonic Exporter"), t))
 			return
 		}
 	}
-	show(w, http.StatusNotFound, "unknown", p.frame("Unknown team – Chat-Tonic Exporter"))
+	showPage(w, http.StatusNotFound, "unknown", p.frame("Unknown team – Chat-Tonic Exporter"))
 }
 
 // documentation shows what each metric is.
-func (p *pages) documentation(w http.ResponseWriter, _ *http.Request) {
-	show(w, http.StatusOK, "documentation", struct {
+func (p *peoplePages) documentation(w http.ResponseWriter, _ *http.Request) {
+	showPage(w, http.StatusOK, "documentation", struct {
 		frame
 		Metrics []collector.Metric
 	}{p.frame("Metrics – Chat-Tonic Exporter"), collector.Metrics()})
 }
 
 // show answers with a page, whole or not at all.
-func show(w http.ResponseWriter, status int, name string, page any) {
+func showPage(w http.ResponseWriter, status int, name string, page any) {
 	var text bytes.Buffer
 	if err := templates.ExecuteTemplate(&text, name, page); err != nil {
 		http.Error(w, fmt.Sprintf("the page cannot be shown, which is a bug in the exporter: please report it: %v", err), http.StatusInternalServerError)

@@ -1,4 +1,4 @@
-package status
+package web
 
 import (
 	"context"
@@ -23,7 +23,6 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
@@ -32,11 +31,6 @@ import (
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// noon is when the tests begin.
-var noon = time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
 
 // clocked is a clock that only tests move.
 type clocked struct {
@@ -58,7 +52,7 @@ func (c *clocked) pass(d time.Duration) {
 
 // fixture is the pages of teams on a simulated API, which knows acme, globex and
 // initech.
-type fixture struct {
+type peopleFixture struct {
 	*http.ServeMux
 	api   *simulator.Server
 	url   string // of the API
@@ -66,10 +60,10 @@ type fixture struct {
 	clock *clocked
 }
 
-func start(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *fixture {
+func startPeople(t *testing.T, configured string, adjust func(*simulator.Team, *peopleOptions)) *peopleFixture {
 	t.Helper()
-	f := &fixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
-	o := Options{
+	f := &peopleFixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
+	o := peopleOptions{
 		TeamsOnMetrics: true, Now: f.clock.Now,
 		Links: []toolkit.LandingLinks{{Address: "/sd", Text: "Teams", Description: "for discovery"}},
 	}
@@ -94,7 +88,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	})
 	f.apply(t, configured)
 	o.Teams = f.teams.Status
-	for pattern, handler := range Handlers(o) {
+	for pattern, handler := range peopleHandlers(o) {
 		f.HandleFunc(pattern, handler)
 	}
 	t.Cleanup(func() {
@@ -105,7 +99,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	return f
 }
 
-func (f *fixture) apply(t *testing.T, configured string) {
+func (f *peopleFixture) apply(t *testing.T, configured string) {
 	t.Helper()
 	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
@@ -113,13 +107,13 @@ func (f *fixture) apply(t *testing.T, configured string) {
 }
 
 // scrape asks all teams, as Prometheus would have it.
-func (f *fixture) scrape(ctx context.Context) {
+func (f *peopleFixture) scrape(ctx context.Context) {
 	teams, release := f.teams.Teams()
 	defer release()
 	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Ask()
 }
 
-func (f *fixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {
+func (f *peopleFixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
@@ -127,7 +121,7 @@ func (f *fixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {
 }
 
 // page is ask for what has to be there, and be HTML.
-func (f *fixture) page(t *testing.T, path string) string {
+func (f *peopleFixture) page(t *testing.T, path string) string {
 	t.Helper()
 	w := f.ask(t, path)
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
@@ -199,7 +193,7 @@ func checkHTML(t *testing.T, page string) {
 }
 
 func TestOverview(t *testing.T) {
-	f := start(t, "  - {codename: initech, thresholds: {queries_pending: 2}}\n  - {codename: acme}\n  - {codename: globex, collectors: [dashboard]}\n", nil)
+	f := startPeople(t, "  - {codename: initech, thresholds: {queries_pending: 2}}\n  - {codename: acme}\n  - {codename: globex, collectors: [dashboard]}\n", nil)
 	page := f.page(t, "/")
 	assert.Contains(t, page, "3 teams: 0 answering, 0 failing, 3 not scraped yet")
 	assert.Contains(t, page, "Have Prometheus scrape <a href=\"/metrics\">/metrics</a>, which asks all teams, or /probe?target=CODENAME")
@@ -236,7 +230,7 @@ func TestOverview(t *testing.T) {
 }
 
 func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
-	f := start(t, "  - codename: acme\n", func(_ *simulator.Team, o *Options) { o.TeamsOnMetrics = false })
+	f := startPeople(t, "  - codename: acme\n", func(_ *simulator.Team, o *peopleOptions) { o.TeamsOnMetrics = false })
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
 		assert.Contains(t, page, "Have Prometheus scrape /probe?target=CODENAME", path)
@@ -246,7 +240,7 @@ func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
 }
 
 func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
-	f := start(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
+	f := startPeople(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
 	f.scrape(t.Context())
 	before := rows(t, f.page(t, "/"), "teams")
 	f.clock.pass(5 * time.Minute)
@@ -285,7 +279,7 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 }
 
 func TestTeam(t *testing.T) {
-	f := start(t, "  - {codename: acme, timezone: America/Argentina/Buenos_Aires, duration_unit: minutes, windows: [24h, today]}\n", nil)
+	f := startPeople(t, "  - {codename: acme, timezone: America/Argentina/Buenos_Aires, duration_unit: minutes, windows: [24h, today]}\n", nil)
 	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"status": true, "queryPending": 7, "operators": [
 			{"_id": "id1", "displayName": "Ana", "status": "online", "queryInProgress": 2, "queriesAssigned": 40, "queriesResolved": 39, "avgDurationResolved": 6.5,
@@ -319,7 +313,7 @@ func TestTeam(t *testing.T) {
 }
 
 func TestNamesThatAreKeptOutOfTheMetricsAreOnNoPage(t *testing.T) {
-	f := start(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *simulator.Team, _ *Options) { team.Documented = true })
+	f := startPeople(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *simulator.Team, _ *peopleOptions) { team.Documented = true })
 	f.scrape(t.Context())
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
@@ -334,7 +328,7 @@ func TestNamesThatAreKeptOutOfTheMetricsAreOnNoPage(t *testing.T) {
 }
 
 func TestCallInFlight(t *testing.T) {
-	f := start(t, "  - {codename: acme, collectors: [operators]}\n", nil)
+	f := startPeople(t, "  - {codename: acme, collectors: [operators]}\n", nil)
 	release := make(chan struct{})
 	defer close(release)
 	fault := simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -370,12 +364,12 @@ func TestOutcomes(t *testing.T) {
 		"HTTP 404, nothing is there":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, nothing is there"}},
 		"something that is no error of a call": {Err: errors.New("something that is no error of a call")},
 	} {
-		assert.Equal(t, want, newCall(c, time.UTC).Outcome)
+		assert.Equal(t, want, newCallRow(c, time.UTC).Outcome)
 	}
 }
 
 func TestUnknownTeam(t *testing.T) {
-	f := start(t, "  - codename: acme\n", nil)
+	f := startPeople(t, "  - codename: acme\n", nil)
 	for _, path := range []string{"/teams/", "/teams/nobody", "/teams/acme/", "/teams/ACME", "/teams/acme%00", "/teams/acme%2F", "/teams/%3Cscript%3E", "/teams/" + strings.Repeat("x", 10_000)} {
 		w := f.ask(t, path)
 		assert.Equal(t, http.StatusNotFound, w.Code, "%.40s", path)
@@ -389,7 +383,7 @@ func TestUnknownTeam(t *testing.T) {
 }
 
 func TestDocumentation(t *testing.T) {
-	f := start(t, "  - codename: acme\n", nil)
+	f := startPeople(t, "  - codename: acme\n", nil)
 	assert.Contains(t, f.page(t, "/"), `<a href="/documentation">Documentation</a>`)
 	page := f.page(t, "/documentation")
 	checkHTML(t, page)
@@ -402,7 +396,7 @@ func TestDocumentation(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	f := start(t, "  - codename: acme\n", nil)
+	f := startPeople(t, "  - codename: acme\n", nil)
 	for path, contentType := range map[string]string{
 		"/": "text/html; charset=UTF-8", "/teams/acme": "text/html; charset=UTF-8", "/documentation": "text/html; charset=UTF-8",
 		"/assets/status.css": "text/css; charset=utf-8", "/assets/status.js": "text/javascript; charset=utf-8", "/assets/chattonic.svg": "image/svg+xml",
@@ -431,7 +425,7 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestPagesAskNobody(t *testing.T) {
-	f := start(t, "  - codename: acme\n  - codename: globex\n", nil)
+	f := startPeople(t, "  - codename: acme\n  - codename: globex\n", nil)
 	calls := func() (n int) {
 		for _, codename := range []string{"acme", "globex", "initech"} {
 			n += f.api.Calls(codename, chattonic.EndpointOperators) + f.api.Calls(codename, chattonic.EndpointDashboard)
@@ -452,8 +446,8 @@ func TestPagesAskNobody(t *testing.T) {
 
 func TestSimulatedDataIsCalledSo(t *testing.T) {
 	const note = "All data is simulated"
-	f := start(t, "  - codename: acme\n", nil)
-	g := start(t, "  - codename: acme\n", func(_ *simulator.Team, o *Options) { o.Simulated = true })
+	f := startPeople(t, "  - codename: acme\n", nil)
+	g := startPeople(t, "  - codename: acme\n", func(_ *simulator.Team, o *peopleOptions) { o.Simulated = true })
 	for _, path := range []string{"/", "/teams/acme"} {
 		assert.NotContains(t, f.page(t, path), note)
 		assert.Contains(t, g.page(t, path), note)
@@ -475,7 +469,7 @@ func TestStrangeTexts(t *testing.T) {
 		fmt.Fprintf(&teams, "  - {codename: %s, collectors: [operators]}\n", quoted)
 		fmt.Fprintf(&operators, `, {"_id": %s, "displayName": %[1]s, "status": %[1]s, "originsName": %[1]s, "nps": %d}`, quoted, i)
 	}
-	f := start(t, teams.String(), nil)
+	f := startPeople(t, teams.String(), nil)
 	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"status": true, "operators": [%s]}`, operators.String()[1:])
 	}))
@@ -484,9 +478,9 @@ func TestStrangeTexts(t *testing.T) {
 	f.apply(t, teams.String())
 	f.scrape(t.Context())
 
-	overview := f.page(t, "/")
-	hrefs := regexp.MustCompile(`<a href="(/teams/[^"]*)"><bdi>`).FindAllStringSubmatch(overview, -1)
-	probes := regexp.MustCompile(`<a href="/probe\?([^"]*)"`).FindAllStringSubmatch(overview, -1)
+	overviewPage := f.page(t, "/")
+	hrefs := regexp.MustCompile(`<a href="(/teams/[^"]*)"><bdi>`).FindAllStringSubmatch(overviewPage, -1)
+	probes := regexp.MustCompile(`<a href="/probe\?([^"]*)"`).FindAllStringSubmatch(overviewPage, -1)
 	require.Len(t, hrefs, len(strange))
 	require.Len(t, probes, len(strange))
 	for i, text := range strange {
@@ -505,7 +499,7 @@ func TestStrangeTexts(t *testing.T) {
 }
 
 func TestPagesWhileTeamsAreScrapedAndReplaced(t *testing.T) {
-	f := start(t, "  - codename: acme\n  - codename: globex\n", nil)
+	f := startPeople(t, "  - codename: acme\n  - codename: globex\n", nil)
 	var work sync.WaitGroup
 	for range 2 {
 		work.Go(func() {
@@ -542,21 +536,21 @@ func TestValues(t *testing.T) {
 	} {
 		assert.Equal(t, want, ago(age))
 	}
-	for value, want := range map[float64]cell{
+	for value, want := range map[float64]tableCell{
 		0: {"0", ""}, -3: {"-3", ""}, 12.5: {"12.5", ""}, 33.333: {"33.33", "33.333"}, 0.001: {"0", "0.001"}, 1e21: {"1e+21", "1e+21"},
 	} {
-		assert.Equal(t, want, number(chattonic.NumberOf(value)), value)
+		assert.Equal(t, want, numberCell(chattonic.NumberOf(value)), value)
 	}
-	for value, want := range map[float64]cell{
+	for value, want := range map[float64]tableCell{
 		0: {"0:00:00", "0"}, 59.6: {"0:01:00", "60"}, 86399: {"23:59:59", "86399"}, 360000: {"100:00:00", "360000"}, -1: {"-1", ""}, 1e12: {"1000000000000", ""},
 	} {
-		assert.Equal(t, want, clock(chattonic.NumberOf(value), time.Second), value)
+		assert.Equal(t, want, clockCell(chattonic.NumberOf(value), time.Second), value)
 	}
-	assert.Equal(t, cell{"0:00:01", "1"}, clock(chattonic.NumberOf(1200), time.Millisecond))
-	assert.Equal(t, cell{Text: none}, clock(chattonic.Number{}, time.Second))
-	assert.Equal(t, cell{"2021-12-01 12:00:00", "1638360000.000"}, moment(chattonic.TimestampOf(noon), time.UTC))
-	assert.Equal(t, cell{Text: none}, moment(chattonic.Timestamp{}, time.UTC))
-	assert.Equal(t, cell{Text: none}, moment(chattonic.TimestampOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)), time.UTC))
+	assert.Equal(t, tableCell{"0:00:01", "1"}, clockCell(chattonic.NumberOf(1200), time.Millisecond))
+	assert.Equal(t, tableCell{Text: none}, clockCell(chattonic.Number{}, time.Second))
+	assert.Equal(t, tableCell{"2021-12-01 12:00:00", "1638360000.000"}, timeCell(chattonic.TimestampOf(noon), time.UTC))
+	assert.Equal(t, tableCell{Text: none}, timeCell(chattonic.Timestamp{}, time.UTC))
+	assert.Equal(t, tableCell{Text: none}, timeCell(chattonic.TimestampOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)), time.UTC))
 }
 
 // manyTeams are so many teams that have been scraped, some of which fail.
