@@ -114,7 +114,9 @@ func (c *commands) app() *kingpin.Application {
 	c.check.Flags(checks.Command("teams", "Ask each team once, and show what its API answers and what scraping it costs."))
 
 	cmd = app.Command("healthcheck", "Tell by the exit code whether a running exporter is healthy.")
-	cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy").StringVar(&c.healthURL)
+	url := cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy")
+	url.StringVar(&c.healthURL)
+	cli.CheckURL(url)
 	return app
 }
 

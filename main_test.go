@@ -330,6 +330,37 @@ func TestWrongUsage(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestWrongUsageFoundLater has flags whose values are parsed, but cannot be used,
+// and failures that are none of the command line.
+func TestWrongUsageFoundLater(t *testing.T) {
+	path := "--config.file=" + file(t, "teams.yml", startAPI(t).config("acme"))
+	for _, c := range []struct {
+		exitCode   int
+		args, want string
+	}{
+		{2, "backfill " + path, "--output is needed: the file to write"},
+		{2, "backfill --dry-run " + path, "--start and --end are needed"},
+		{2, "backfill --dry-run --start=2021-11-02 --end=2021-11-01 " + path, "--end 2021-11-01 is before --start 2021-11-02"},
+		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
+		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls a second or more"},
+		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
+		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
+		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window goes without --start and --end"},
+		{2, "nps-export --user-type=all --window=24h --team=beta " + path, `--team "beta" is not configured: use one of acme`},
+		{2, "check teams --scrape-interval=0s " + path, "--scrape-interval must be more than 0"},
+		{2, "scrape --chattonic.url=chat-tonic.example --chattonic.codename=acme", "--chattonic.url: the base URL is not an http or https URL of a host"},
+		{2, "healthcheck --url=localhost:10042", `--url "localhost:10042": it needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy`},
+		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health: "},
+		{1, "--web.config.file=/nope " + path, `--web.config.file "/nope": open /nope: `},
+		{1, "scrape --chattonic.url=http://127.0.0.1:1 --chattonic.codename=acme --chattonic.token-file=/nope", "--chattonic.token-file: "},
+		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to go on with"},
+	} {
+		_, _, err := command(t, strings.Fields(c.args)...)
+		require.ErrorContains(t, err, c.want)
+		assert.Equal(t, c.exitCode, usage.ExitCode(err), c.args)
+	}
+}
+
 // commandModels are the commands that can be run.
 func commandModels(t *testing.T) []*kingpin.CmdModel {
 	t.Helper()
