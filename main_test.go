@@ -752,7 +752,7 @@ func TestNPSExport(t *testing.T) {
 	// A limit of the time that a call may take holds for this one, too.
 	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
-	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
+	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: requesting the nps_export endpoint: no complete answer before the timeout")
 }
 
 func TestBackfill(t *testing.T) {

@@ -398,12 +398,12 @@ func TestFailingCallEndsTheRun(t *testing.T) {
 		return call == fails
 	})
 	// Nothing is done, so nothing is left.
-	require.EqualError(t, Run(t.Context(), o), `team "acme", window 24h from 2021-11-30T00:00:00Z to 2021-12-01T00:00:00Z: asking the operators endpoint: HTTP 500`)
+	require.EqualError(t, Run(t.Context(), o), `team "acme", window 24h from 2021-11-30T00:00:00Z to 2021-12-01T00:00:00Z: requesting the operators endpoint: HTTP 500`)
 	assert.Empty(t, names(t, filepath.Dir(o.Output)))
 
 	s.calls.Store(0)
 	fails = 4
-	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: asking the operators endpoint: HTTP 500: 3 of 13 steps are done, and --resume goes on from there`
+	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: requesting the operators endpoint: HTTP 500: 3 of 13 steps are done, and --resume goes on from there`
 	require.EqualError(t, Run(t.Context(), o), want)
 	assert.EqualValues(t, 4, s.calls.Load(), "it is at an end")
 	assert.Equal(t, []string{"past.om.partial"}, names(t, filepath.Dir(o.Output)))
@@ -428,7 +428,7 @@ func TestCallThatHangsIsEnded(t *testing.T) {
 	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
 	err := Run(ctx, o)
 	require.ErrorContains(t, err, `team "globex", window `)
-	require.ErrorContains(t, err, "asking the dashboard endpoint: no answer in time")
+	require.ErrorContains(t, err, "requesting the dashboard endpoint: no complete answer before the timeout")
 }
 
 func TestFirstFailureEndsAStep(t *testing.T) {
@@ -436,7 +436,7 @@ func TestFirstFailureEndsAStep(t *testing.T) {
 	o := s.options(t)
 	o.MaxCalls = 1
 	s.meet(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusForbidden); return true })
-	require.ErrorContains(t, Run(t.Context(), o), "the access token may not see this team")
+	require.ErrorContains(t, Run(t.Context(), o), "the access token has no access to this team")
 	assert.EqualValues(t, 1, s.calls.Load())
 }
 

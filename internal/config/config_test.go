@@ -433,11 +433,11 @@ func TestSingleErrors(t *testing.T) {
 		"token and file":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Token: secret}, "both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them"},
 		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
-		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token holds a line break or another control character: keep only the token, on one line"},
+		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token contains a line break or another control character: keep only the token, on one line"},
 		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: the file cannot be read: no such file or directory: name one that exists and that this user may read`},
 		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: the file is empty: write into it what it is for`},
 		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: not a regular file: name one`},
-		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: the access token holds a line break or another control character: keep only the token, on one line`},
+		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: the access token contains a line break or another control character: keep only the token, on one line`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := Single(test.flags)

@@ -194,7 +194,7 @@ func (s *SharedAPI) Observe(a chattonic.Attempt) {
 // nothing else says it.
 func (s *SharedAPI) abandoned(ctx context.Context, e chattonic.Endpoint, f *flight) error {
 	if ctx.Err() == context.Canceled {
-		return failure(e, chattonic.CauseCanceled, "the scrape was canceled before the answer was there")
+		return failure(e, chattonic.CauseCanceled, "the scrape was canceled before the answer was complete")
 	}
 	detail := fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", s.options.Timeout)
 	if f.lastError != nil {

@@ -84,7 +84,7 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, f.Apply(c))
 
-			const none = "asking the operators endpoint: the request could not be made: reading the access token from "
+			const none = "requesting the operators endpoint: the request could not be sent: reading the access token from "
 			for _, step := range []struct {
 				name   string
 				change func()
@@ -103,7 +103,7 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 					require.NoError(t, os.Remove(path))
 					rename(current)
 				}, true, []string{"Bearer " + current}, ""},
-				{"two lines", func() { write(current + "\n" + former) }, false, nil, none + path + ": the access token holds a line break or another control character: keep only the token, on one line"},
+				{"two lines", func() { write(current + "\n" + former) }, false, nil, none + path + ": the access token contains a line break or another control character: keep only the token, on one line"},
 				{"back once more", func() { write("  " + current + "\r\n") }, true, []string{"Bearer " + current}, ""},
 			} {
 				step.change()

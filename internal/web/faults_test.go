@@ -327,7 +327,7 @@ func (c cell) checkLog(v *verdict, text string) {
 	}
 	assert.Equal(v, len(c.hit), strings.Count(text, "\n"), "lines in the log: %.1000s", text)
 	for _, team := range c.hit {
-		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="API request failed" team=%s collector=%s window=24h err="asking the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
+		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="API request failed" team=%s collector=%s window=24h err="requesting the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
 	}
 }
 
@@ -592,7 +592,7 @@ func TestFaultsMakeOneExport(t *testing.T) {
 				assert.Equal(t, 1, api.Calls(simulated[i].Codename, chattonic.EndpointNPS), "%s, %s", f.group, f.name)
 				if err != nil {
 					assert.NotContains(t, err.Error(), faultToken)
-					assert.Contains(t, err.Error(), "asking the nps_export endpoint: ")
+					assert.Contains(t, err.Error(), "requesting the nps_export endpoint: ")
 				}
 			})
 		}

@@ -26,7 +26,7 @@ func (c cannedAPI) Operators(context.Context, chattonic.Window) (*chattonic.Oper
 
 func (c cannedAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.Dashboard, error) {
 	if c.fails {
-		return nil, chattonic.Error{Endpoint: chattonic.EndpointDashboard, Detail: "HTTP 404, nothing is there: check the base URL and the codename"}
+		return nil, chattonic.Error{Endpoint: chattonic.EndpointDashboard, Detail: "HTTP 404, the team was not found: check the base URL and the codename"}
 	}
 	return &chattonic.Dashboard{}, nil
 }

@@ -269,7 +269,7 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
 	f.scrape(t.Context())
 	after = rows(t, f.page(t, "/"), "teams")
-	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token may not see this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
+	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token has no access to this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
 	assert.NotContains(t, f.page(t, "/teams/acme"), "The numbers below", "which are new again")
 
 	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{}))
@@ -361,7 +361,7 @@ func TestOutcomes(t *testing.T) {
 		"answered":                             {},
 		"in flight":                            {InFlight: true},
 		"in flight; last error: HTTP 503":      {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
-		"HTTP 404, nothing is there":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, nothing is there"}},
+		"HTTP 404, the team was not found":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, the team was not found"}},
 		"something that is no error of a call": {Err: errors.New("something that is no error of a call")},
 	} {
 		assert.Equal(t, want, newCallRow(c, time.UTC).Outcome)
