@@ -55,7 +55,7 @@ type Operator struct {
 	NPS Number `json:"nps"`
 	// LastConnection is when the operator was last connected.
 	LastConnection Timestamp `json:"lastConnection"`
-	// NumberOfResponsesNPS counts the responses that NPS is computed from.
+	// NumberOfResponsesNPS counts the responses for NPS.
 	NumberOfResponsesNPS Number `json:"numberOfResponsesNps"`
 	// QueryInProgress counts the queries that the operator is currently handling.
 	QueryInProgress Number `json:"queryInProgress"`

@@ -148,7 +148,7 @@ func unbroken(t *testing.T, o Options) string {
 func scraped(t *testing.T, s *simulated, at time.Time) string {
 	t.Helper()
 	s.now.Store(&at)
-	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry())})
+	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Metrics: collector.NewExporterMetrics(prometheus.NewRegistry())})
 	require.NoError(t, f.Apply(s.config(t, twoTeams)))
 	defer f.Close()
 	teams, release := f.Teams()
@@ -159,7 +159,7 @@ func scraped(t *testing.T, s *simulated, at time.Time) string {
 	require.NoError(t, err)
 	left := map[string]bool{}
 	for _, m := range collector.Metrics() {
-		left[m.Name] = m.Present
+		left[m.Name] = m.Current
 	}
 	var page bytes.Buffer
 	for _, family := range families {
@@ -699,7 +699,7 @@ func TestSeveralRowsAreWarnedOfOnce(t *testing.T) {
 	var logs bytes.Buffer
 	o.Logger, o.Codenames = log.NewLogfmtLogger(log.NewSyncWriter(&logs)), []string{"acme"}
 	require.NoError(t, Run(t.Context(), o))
-	assert.Equal(t, 1, strings.Count(logs.String(), "level=warn msg=\"the dashboard answers with several rows"), logs.String())
+	assert.Equal(t, 1, strings.Count(logs.String(), "level=warn msg=\"the dashboard's answer has several rows"), logs.String())
 }
 
 // Memory must not grow with the number of steps, of which there can be a hundred

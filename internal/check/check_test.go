@@ -268,7 +268,7 @@ func TestNoRequest(t *testing.T) {
 	require.Error(t, err)
 	assert.Nil(t, got.Teams[0].Reachable)
 	assert.Nil(t, got.Teams[0].TokenAccepted)
-	assert.Contains(t, got.Teams[0].Calls[0].Error, "the request could not be made")
+	assert.Contains(t, got.Teams[0].Calls[0].Error, "the request could not be sent")
 }
 
 func TestContract(t *testing.T) {

@@ -31,8 +31,8 @@ type Options struct {
 	MaxCalls int64
 	// UserAgent is the User-Agent header of requests.
 	UserAgent string
-	// Own counts the requests.
-	Own *collector.Own
+	// Metrics counts the requests.
+	Metrics *collector.ExporterMetrics
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// History says whether a History of each team is kept.
@@ -99,7 +99,7 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 	}
 	for _, m := range next {
 		m.users++
-		s.options.Own.Watch(m.config.Codename)
+		s.options.Metrics.AddTeam(m.config.Codename)
 	}
 	last := s.active
 	s.active = next
@@ -109,7 +109,7 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 // start returns a member for a configured team.
 func (s *Set) start(t config.Team) (*member, error) {
 	m := &member{config: t}
-	count := s.options.Own.Observer(t.Codename)
+	count := s.options.Metrics.Observer(t.Codename)
 	client, httpClient, err := NewClient(t, s.options.UserAgent,
 		chattonic.WithMaxBody(s.options.MaxBody),
 		chattonic.WithClock(s.options.Now),
@@ -186,7 +186,7 @@ func (s *Set) forget(codename string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.ContainsFunc(s.active, func(m *member) bool { return m.config.Codename == codename }) {
-		s.options.Own.Forget(codename)
+		s.options.Metrics.RemoveTeam(codename)
 	}
 }
 

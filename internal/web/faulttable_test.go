@@ -205,7 +205,7 @@ func networkFaults() []fault {
 		{group: group, name: "refused", cause: "connection refused", slow: true, sockets: true, way: func(_, _ *httptest.Server) string {
 			return settings("http://127.0.0.1:1", "")
 		}},
-		{group: group, name: "name not resolved", cause: "the address of host .* was not found", way: func(_, _ *httptest.Server) string {
+		{group: group, name: "name not resolved", cause: "the host name .* cannot be resolved", way: func(_, _ *httptest.Server) string {
 			return settings("http://"+strings.Repeat("a", 64)+".example", "") // too long for a name, so that nobody is asked
 		}},
 		{group: group, name: "TLS authority unknown", cause: "TLS: x509: certificate signed by unknown authority", way: func(_, secure *httptest.Server) string {
@@ -292,7 +292,7 @@ func bodyFaults() []fault {
 		bad("[]", "the list of rows is empty", body("[]"), dashboard),
 		bad("{}", "operators is missing", body("{}"), operators),
 		bad("{}", "the answer has the wrong type: object", body("{}"), dashboard),
-		bad("[null]", "the answer is of the wrong type", body("[null]")),
+		bad("[null]", "the answer has the wrong type", body("[null]")),
 		bad("no operators list", "operators is missing", body(`{"status":true,"queryPending":0}`), operators),
 		bad("operators null", "operators is missing", body(edited(operators, "null", "operators")), operators),
 		bad("operator null", "operators has the wrong type: null", body(edited(operators, "null", "operators", 1)), operators),

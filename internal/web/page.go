@@ -47,7 +47,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, teams *collector.Co
 		p.compress(promhttp.HandlerFor(prometheus.Gatherers{registry, own}, options)).ServeHTTP(w, r)
 		return
 	}
-	families := teams.Ask().Families()
+	families := teams.Fetch().Families()
 	if names := r.URL.Query()["name[]"]; len(names) > 0 {
 		families = slices.DeleteFunc(families, func(f collector.Family) bool { return !slices.Contains(names, f.Name) })
 	}

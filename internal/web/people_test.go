@@ -84,7 +84,7 @@ func startPeople(t *testing.T, configured string, adjust func(*simulator.Team, *
 	f.url = upstream.URL
 	f.teams = teams.New(teams.Options{
 		RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Now: f.clock.Now, History: true,
-		Own: collector.NewOwn(prometheus.NewRegistry()),
+		Metrics: collector.NewExporterMetrics(prometheus.NewRegistry()),
 	})
 	f.apply(t, configured)
 	o.Teams = f.teams.Status
@@ -110,7 +110,7 @@ func (f *peopleFixture) apply(t *testing.T, configured string) {
 func (f *peopleFixture) scrape(ctx context.Context) {
 	teams, release := f.teams.Teams()
 	defer release()
-	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Ask()
+	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Fetch()
 }
 
 func (f *peopleFixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {

@@ -62,7 +62,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	f := &fixture{logs: new(loggingtest.Buffer)}
 	now := func() time.Time { return noon }
 	registry := prometheus.NewRegistry()
-	own := collector.NewOwn(registry)
+	own := collector.NewExporterMetrics(registry)
 	o := Options{
 		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: time.Minute,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: now, Reload: func() error { return f.reloads },
@@ -83,7 +83,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.teams = teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, History: true})
+	f.teams = teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Metrics: own, Now: now, History: true})
 	o.Teams, o.Status = f.teams, f.teams.Status
 	f.apply(t, configured)
 	handler, err := New(o)
