@@ -97,8 +97,8 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 				{"emptied in place", func() { write("") }, false, nil, none + path + ": the file is empty: write the access token into it"},
 				{"blank", func() { write(" \n\t\n") }, false, nil, none + path + ": the file is empty: write the access token into it"},
 				{"back, in place", func() { write(current) }, true, []string{"Bearer " + current}, ""},
-				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": no such file or directory: put the file there, for this user to read"},
-				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": is a directory: put the file there, for this user to read"},
+				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": no such file or directory: create the file and make it readable for this user"},
+				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": is a directory: create the file and make it readable for this user"},
 				{"back, by rename", func() {
 					require.NoError(t, os.Remove(path))
 					rename(current)
