@@ -200,8 +200,8 @@ func file(t *testing.T, name, text string) string {
 }
 
 func TestNoTeam(t *testing.T) {
-	const want = "there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, " +
-		"or several with --config.file; or look around with --demo"
+	const want = "no team is configured: set --chattonic.url, --chattonic.codename and --chattonic.token-file for one team, " +
+		"or --config.file for several teams, or try simulated data with --demo"
 	for _, args := range [][]string{{}, {"serve"}, {"--once"}, {"nps-export", "--user-type=all", "--window=24h", "--yes"}} {
 		stdout, stderr, err := command(t, args...)
 		require.EqualError(t, err, want)
@@ -213,7 +213,7 @@ func TestNoTeam(t *testing.T) {
 func TestSourcesOfTeams(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
 	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.* and CHATTONIC_EXPORTER_TOKEN"
-	const several = "--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
+	const several = "--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others"
 	for _, c := range []struct {
 		token, want string
 		args        []string
@@ -621,12 +621,12 @@ func TestCheckConfig(t *testing.T) {
 	path = file(t, "teams.yml", api.config("acme", "acme"))
 	stdout, _, err = command(t, "check-config", path)
 	require.ErrorContains(t, err, path+":6: ")
-	require.ErrorContains(t, err, "the team on line 5 has it already")
+	require.ErrorContains(t, err, "the team on line 5 has the same codename")
 	assert.Empty(t, stdout)
 
 	path = filepath.Join(t.TempDir(), "none.yml")
 	stdout, _, err = command(t, "check-config", path)
-	require.EqualError(t, err, path+": the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
+	require.EqualError(t, err, path+": reading the configuration file: no such file or directory: check the path and the read permission")
 	assert.Empty(t, stdout)
 }
 
@@ -665,7 +665,7 @@ func TestCheck(t *testing.T) {
 		stderr string
 	}{
 		{1, []string{"check", "--config.file=" + path}, "not all was read of beta; the report says why"},
-		{1, []string{"check"}, "there is no team to ask: "},
+		{1, []string{"check"}, "no team is configured: "},
 		{1, []string{"check", "--config.file=" + path + "x"}, "cannot be read"},
 		{2, []string{"check", "--config.file=" + path, "--output=xml"}, "enum value must be one of text,json, got 'xml': see chattonic_exporter --help"},
 		{2, []string{"--config.file=" + path, "check", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},

@@ -211,7 +211,7 @@ func TestClock(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	const noTime = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
+	const noTime = " is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
 	const userTypes = "--user-type is needed: one of all, promoter, passive, detractor"
 	const neither = "--start and --end are needed, or --window"
 	const both = "--window goes without --start and --end"
