@@ -607,7 +607,7 @@ func TestCannotServe(t *testing.T) {
 	require.EqualError(t, err, "serving HTTP: open "+missing+": no such file or directory")
 
 	_, _, err = command(t, "--config.file="+missing, free)
-	require.ErrorContains(t, err, missing+": the configuration file cannot be read: no such file or directory")
+	require.ErrorContains(t, err, missing+": reading the configuration file: no such file or directory")
 }
 
 func TestCheckConfig(t *testing.T) {
@@ -703,7 +703,7 @@ func TestHealthcheck(t *testing.T) {
 	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	t.Cleanup(sick.Close)
 	_, _, err = command(t, "healthcheck", "--url="+sick.URL)
-	require.EqualError(t, err, "checking the health: "+sick.URL+" answered 503 Service Unavailable")
+	require.EqualError(t, err, "checking the health: "+sick.URL+" responded with 503 Service Unavailable")
 }
 
 func TestSimulate(t *testing.T) {

@@ -490,7 +490,7 @@ func TestConfig(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Config(file, &out))
 	assert.Equal(t, file+" is valid, teams: 1\n", out.String())
-	require.ErrorContains(t, Config(file+"x", &out), "cannot be read")
+	require.ErrorContains(t, Config(file+"x", &out), "reading the configuration file")
 }
 
 func TestAnswer(t *testing.T) {

@@ -377,7 +377,7 @@ func TestProbe(t *testing.T) {
 		resp, body := f.ask(t, http.MethodGet, "/probe"+query)
 		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, query)
 		assert.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
-		assert.Contains(t, []string{"say which team: /probe?target=CODENAME\n", "the target is not the codename of a configured team; /sd lists them\n"}, body)
+		assert.Contains(t, []string{"the parameter target is missing or repeated: use /probe?target=CODENAME\n", "the target is not the codename of a configured team: use one of those that /sd lists\n"}, body)
 	}
 	assert.Equal(t, 1, f.api.Calls("globex", chattonic.EndpointOperators))
 }
@@ -424,7 +424,7 @@ func TestReload(t *testing.T) {
 	f.reloads = errors.New("exporter.yml:3: broken")
 	resp, body = f.ask(t, http.MethodPost, "/-/reload")
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
-	assert.Equal(t, "the configuration in force stays: exporter.yml:3: broken\n", body)
+	assert.Equal(t, "the active configuration is unchanged: exporter.yml:3: broken\n", body)
 }
 
 func TestMethods(t *testing.T) {
@@ -501,7 +501,7 @@ func (twice) Collect(ch chan<- prometheus.Metric) {
 func TestCheckHealth(t *testing.T) {
 	f := start(t, allTeams, nil)
 	require.NoError(t, CheckHealth(t.Context(), f.url+"/-/healthy"))
-	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing answered 404 Not Found", f.url))
+	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing responded with 404 Not Found", f.url))
 	require.ErrorContains(t, CheckHealth(t.Context(), "://"), "checking the health")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
