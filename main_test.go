@@ -666,7 +666,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{1, []string{"check", "--config.file=" + path}, "not all was read of beta; the report says why"},
 		{1, []string{"check"}, "no team is configured: "},
-		{1, []string{"check", "--config.file=" + path + "x"}, "cannot be read"},
+		{1, []string{"check", "--config.file=" + path + "x"}, "reading the configuration file"},
 		{2, []string{"check", "--config.file=" + path, "--output=xml"}, "enum value must be one of text,json, got 'xml': see chattonic_exporter --help"},
 		{2, []string{"--config.file=" + path, "check", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
 		{2, []string{"check", "--config.file=" + path, "--servers=0"}, "--servers must be 1 or more"},

@@ -57,7 +57,7 @@ type Attempt struct {
 	Window Window
 	// Retry is 0 for the first request of a call and counts up from there.
 	Retry int
-	// StatusCode is the HTTP status, or 0 where none was received.
+	// StatusCode is the HTTP status, or 0 if none was received.
 	StatusCode int
 	// Duration is the time from sending the request to the end of the answer's
 	// body. It includes redirects.

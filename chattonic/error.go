@@ -47,7 +47,7 @@ const (
 type Error struct {
 	// Endpoint is the endpoint of the call.
 	Endpoint Endpoint
-	// StatusCode is the HTTP status, or 0 where none was received.
+	// StatusCode is the HTTP status, or 0 if none was received.
 	StatusCode int
 	// Retryable reports whether a retry may succeed: after HTTP 429, 502, 503 or 504,
 	// or a broken connection. It is false for the NPS export, which must not be

@@ -19,7 +19,7 @@ import (
 // said are the answers of a scriptedAPI, by window.
 type said map[string]error
 
-// scriptedAPI answers after a second, or fails as it is told to.
+// scriptedAPI answers after a second, or fails as scripted.
 type scriptedAPI struct {
 	mu   sync.Mutex
 	said said
