@@ -88,7 +88,7 @@ func (m *ExporterMetrics) Observer(team string) func(chattonic.Attempt) {
 	}
 }
 
-// AddTeam creates the counters of a team with the value 0, so that rate() sees the first
+// AddTeam creates the counters of a team with the value 0, so that rate() detects the first
 // increase.
 func (m *ExporterMetrics) AddTeam(team string) {
 	for _, endpoint := range chattonic.ReadEndpoints() {

@@ -14,7 +14,8 @@ import (
 
 // protect adds two protections to a handler. It forbids browsers to guess the content type,
 // because answers may contain text of customers and operators. It logs a panic with its
-// stack but without its value, which could be a secret, and closes the connection.
+// stack and closes the connection. Of the panic's value it logs only the type, or the text
+// of a runtime error, because other values could contain secrets.
 func (h *handler) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
