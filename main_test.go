@@ -204,8 +204,8 @@ func file(t *testing.T, name, text string) string {
 }
 
 func TestNoTeam(t *testing.T) {
-	const want = "there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, " +
-		"or several with --config.file; or look around with chattonic_exporter --demo"
+	const want = "no team is configured: set --chattonic.url, --chattonic.codename and --chattonic.token-file for one team, " +
+		"or --config.file for several teams, or try simulated data with --demo"
 	for _, args := range [][]string{{}, {"serve"}, {"scrape"}, {"check", "teams"}, {"nps-export", "--user-type=all", "--window=24h", "--yes"}} {
 		stdout, stderr, err := command(t, args...)
 		require.EqualError(t, err, want)
@@ -218,7 +218,7 @@ func TestNoTeam(t *testing.T) {
 func TestSourcesOfTeams(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
 	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
-	const several = "--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
+	const several = "--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others"
 	for _, c := range []struct {
 		token, want string
 		args        []string
@@ -341,7 +341,7 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		{2, "backfill " + path, "--output is needed: the file to write"},
 		{2, "backfill --dry-run " + path, "--start and --end are needed"},
 		{2, "backfill --dry-run --start=2021-11-02 --end=2021-11-01 " + path, "--end 2021-11-01 is before --start 2021-11-02"},
-		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
+		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
 		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls a second or more"},
 		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
 		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
@@ -742,7 +742,7 @@ func TestCannotServe(t *testing.T) {
 	require.EqualError(t, err, "--web.config.file \""+missing+"\": open "+missing+": no such file or directory")
 
 	_, _, err = command(t, "--config.file="+missing, free)
-	require.ErrorContains(t, err, missing+": the configuration file cannot be read: no such file or directory")
+	require.ErrorContains(t, err, missing+": reading the configuration file: no such file or directory")
 }
 
 func TestCheckConfig(t *testing.T) {
@@ -756,12 +756,12 @@ func TestCheckConfig(t *testing.T) {
 	path = file(t, "teams.yml", api.config("acme", "acme"))
 	stdout, _, err = command(t, "check", "config", path)
 	require.ErrorContains(t, err, path+":6: ")
-	require.ErrorContains(t, err, "the team on line 5 has it already")
+	require.ErrorContains(t, err, "the team on line 5 has the same codename")
 	assert.Empty(t, stdout)
 
 	path = filepath.Join(t.TempDir(), "none.yml")
 	stdout, _, err = command(t, "check", "config", path)
-	require.EqualError(t, err, path+": the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
+	require.EqualError(t, err, path+": reading the configuration file: no such file or directory: check the path and the read permission")
 	assert.Empty(t, stdout)
 }
 
@@ -800,14 +800,14 @@ func TestCheck(t *testing.T) {
 		stderr string
 	}{
 		{1, []string{"check", "teams", "--config.file=" + path}, "not all was read of beta; the report says why"},
-		{2, []string{"check", "teams"}, "there is no team to ask: "},
-		{1, []string{"check", "teams", "--config.file=" + path + "x"}, "cannot be read"},
+		{2, []string{"check", "teams"}, "no team is configured: "},
+		{1, []string{"check", "teams", "--config.file=" + path + "x"}, "reading the configuration file"},
 		{2, []string{"check", "teams", "--config.file=" + path, "--output=xml"}, `--output "xml" is unknown: use one of text, json: see chattonic_exporter check teams --help`},
 		{2, []string{"check", "teams", "--config.file=" + path, "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter check teams --help"},
 		{2, []string{"check", "teams", "--config.file=" + path, "--servers=0"}, "--servers must be 1 or more"},
 		{2, []string{"check", "teams", "--config.file=" + path, "--chattonic.request-timeout=0s"}, "must be more than 0"},
 		{2, []string{"check", "config", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter check config --help"},
-		{1, []string{"check", "config", path + "x"}, "cannot be read"},
+		{1, []string{"check", "config", path + "x"}, "reading the configuration file"},
 		{2, []string{"--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
 	} {
 		self, err := os.Executable()
@@ -839,7 +839,7 @@ func TestHealthcheck(t *testing.T) {
 	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	t.Cleanup(sick.Close)
 	_, _, err = command(t, "healthcheck", "--url="+sick.URL)
-	require.EqualError(t, err, "checking the health: "+sick.URL+" answered 503 Service Unavailable")
+	require.EqualError(t, err, "checking the health: "+sick.URL+" responded with 503 Service Unavailable")
 }
 
 func TestSimulate(t *testing.T) {
@@ -888,7 +888,7 @@ func TestNPSExport(t *testing.T) {
 	// A limit of the time that a call may take holds for this one, too.
 	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
-	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: no answer in time")
+	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: requesting the nps_export endpoint: no complete answer before the timeout")
 }
 
 func TestBackfill(t *testing.T) {

@@ -20,24 +20,25 @@ import (
 )
 
 const (
-	// DefaultMaxBody is the size in bytes beyond which an answer is refused.
+	// DefaultMaxBody is the default of WithMaxBody in bytes.
 	DefaultMaxBody = 64 << 20
 	// DefaultDateFormatGroup is the documented dateFormatGroup.
 	DefaultDateFormatGroup = "%Y-%m-%d %H"
 
-	// maxTries bounds the requests of one call. A scrape comes again anyway.
+	// maxTries is the maximum number of requests of one call. It is small
+	// because the next scrape makes a new call anyway.
 	maxTries = 4
-	// firstPause is the mean pause before the first retry.
+	// firstPause is the mean delay before the first retry.
 	firstPause = 200 * time.Millisecond
-	// maxBuffer is the largest buffer in bytes through which a body is read.
+	// maxBuffer is the size in bytes of the largest read buffer for a body.
 	maxBuffer = 64 << 10
-	// maxRedirects is what net/http allows by default.
+	// maxRedirects is the default limit of net/http.
 	maxRedirects = 10
-	// dateForm is the documented form of dates, which are in UTC.
+	// dateForm is the documented format of dates, which are in UTC.
 	dateForm = "2006-01-02T15:04:05.000Z"
 )
 
-// Client asks the stats API for one team. It is safe for concurrent use.
+// Client calls the stats API for one team. It is safe for concurrent use.
 type Client struct {
 	base            *url.URL
 	http            *http.Client
@@ -56,20 +57,20 @@ type Attempt struct {
 	Window Window
 	// Retry is 0 for the first request of a call and counts up from there.
 	Retry int
-	// StatusCode is the HTTP status, or 0 where none was received.
+	// StatusCode is the HTTP status, or 0 if none was received.
 	StatusCode int
-	// Duration is the time from the request to the end of the answer's body,
-	// with any redirects that were followed between the two.
+	// Duration is the time from sending the request to the end of the answer's
+	// body. It includes redirects.
 	Duration time.Duration
-	// Err is why there is no answer, or nil. It is of the type Error.
+	// Err is the error of the request, of the type Error, or nil if it succeeded.
 	Err error
 }
 
 // Option adjusts a Client.
 type Option func(*Client)
 
-// WithHTTPClient has requests made by a copy of client, which follows redirects
-// on the same host only.
+// WithHTTPClient sets the HTTP client. New copies it and restricts redirects to
+// the same host. The default is http.DefaultClient.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *Client) {
 		limited := *client
@@ -78,8 +79,8 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithToken has each request carry the access token. It is for clients whose
-// HTTP client does not authenticate by itself.
+// WithToken sets the access token that each request sends as a bearer token. It is
+// not needed if the HTTP client authenticates by itself.
 func WithToken(token string) Option { return func(c *Client) { c.token = token } }
 
 // WithDateFormatGroup sets the strftime-like format by which the dashboard
@@ -88,21 +89,21 @@ func WithDateFormatGroup(format string) Option {
 	return func(c *Client) { c.dateFormatGroup = format }
 }
 
-// WithMaxBody sets the size in bytes beyond which an answer is refused instead
-// of DefaultMaxBody.
+// WithMaxBody sets the maximum size of an answer's body in bytes. A call with a
+// larger answer fails with CauseSize. The default is DefaultMaxBody.
 func WithMaxBody(bytes int64) Option { return func(c *Client) { c.maxBody = bytes } }
 
-// WithObserver has observe called after each HTTP request, also from several
-// goroutines at once.
+// WithObserver sets a function that is called after each HTTP request. It must be
+// safe for concurrent use.
 func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.observe = observe } }
 
-// WithClock has ReceivedAt, and the pause that a Retry-After date asks for, taken
-// from now instead of time.Now.
+// WithClock sets the clock for ReceivedAt and for Retry-After headers with a date.
+// The default is time.Now.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
 
 // New returns a Client for the team with the codename at the API's base URL,
-// such as https://chat-tonic.example. It fails where either, or the token of
-// WithToken, cannot be used.
+// such as https://chat-tonic.example. It fails if ParseBaseURL, CheckCodename or
+// CheckToken reports an error.
 func New(baseURL, codename string, options ...Option) (*Client, error) {
 	base, err := ParseBaseURL(baseURL)
 	if err != nil {
@@ -128,9 +129,9 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// ParseBaseURL reads the API's base URL. It fails, without quoting the URL, which
-// may hold a password, unless that is an http or https URL of a host without a
-// query.
+// ParseBaseURL parses the API's base URL. It fails unless the URL has the scheme
+// http or https and a host, and has no user, query or fragment. Errors do not quote
+// the URL because it may contain a password.
 func ParseBaseURL(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
 	switch {
@@ -146,8 +147,8 @@ func ParseBaseURL(text string) (*url.URL, error) {
 	return base, nil
 }
 
-// CheckCodename says what is wrong with a team's codename, which becomes an
-// element of the request's path and a label of metrics.
+// CheckCodename returns an error if the codename of a team is invalid. A codename
+// becomes a path element of request URLs and the label team of metrics.
 func CheckCodename(codename string) error {
 	switch {
 	case codename == "":
@@ -160,17 +161,18 @@ func CheckCodename(codename string) error {
 	return nil
 }
 
-// CheckToken says, without quoting it, what is wrong with an access token,
-// which becomes a part of an HTTP header.
+// CheckToken returns an error if an access token cannot be sent in an HTTP header.
+// The error does not quote the token.
 func CheckToken(token string) error {
 	if strings.ContainsFunc(token, unicode.IsControl) {
-		return errors.New("the access token holds a line break or another control character: keep only the token, on one line")
+		return errors.New("the access token contains a line break or another control character: keep only the token, on one line")
 	}
 	return nil
 }
 
-// get makes a call: a GET, repeated where that can help before the deadline of
-// ctx. It passes the answer to decode.
+// get makes a call: a GET request, with retries after retryable errors until the
+// deadline of ctx. Without a deadline it does not retry. It passes the answer to
+// decode.
 func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window, query [][2]string, decode func(response) error) error {
 	query = append(query, [2]string{"startDate", formatDate(window.Start)}, [2]string{"endDate", formatDate(window.End)})
 	target := *c.base.JoinPath(path)
@@ -209,16 +211,16 @@ func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window
 	switch {
 	case err == nil:
 		return nil
-	case failure.Retryable && errors.Is(ctx.Err(), context.Canceled): // while it paused
+	case failure.Retryable && errors.Is(ctx.Err(), context.Canceled): // during the delay before a retry
 		return transportError(ctx, e, failure.StatusCode, err)
 	}
 	return *failure
 }
 
-// try makes one request and passes the answer to decode. The status is 0 without an
-// answer. The pause is what Retry-After asks for, or negative.
+// try sends one request and passes the answer to decode. The status is 0 if none was
+// received. The pause is the value of Retry-After, or negative without one.
 func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func(response) error) (status int, pause time.Duration, failure *Error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, once(e))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, emptyBody(e))
 	if err != nil {
 		return 0, -1, new(transportError(ctx, e, 0, err))
 	}
@@ -229,7 +231,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		if resp != nil { // a redirect that was refused, whose body is closed
+		if resp != nil { // checkRedirect refused a redirect; the body is already closed
 			status = resp.StatusCode
 		}
 		return status, -1, new(transportError(ctx, e, status, err))
@@ -241,7 +243,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
 	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}
 	if resp.Request != nil {
-		answer.sent = resp.Request.Header // with what transports have added
+		answer.sent = resp.Request.Header // includes headers that transports added
 	}
 	if resp.ContentLength > c.maxBody {
 		body.err = &http.MaxBytesError{Limit: c.maxBody}
@@ -253,7 +255,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	case errors.As(body.err, &tooLarge):
 		return resp.StatusCode, -1, &Error{
 			Endpoint: e, StatusCode: resp.StatusCode, Cause: CauseSize,
-			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", c.maxBody),
+			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the size limit if this is expected", c.maxBody),
 		}
 	case body.err != nil:
 		return resp.StatusCode, -1, new(transportError(ctx, e, resp.StatusCode, body.err))
@@ -263,8 +265,8 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	return resp.StatusCode, -1, nil
 }
 
-// bufferSize returns the size of the buffer for a body of so many bytes, or of -1
-// where the length is not known.
+// bufferSize returns the size of the read buffer for a body with the given length in
+// bytes, which is -1 if it is unknown.
 func bufferSize(length int64) int {
 	if length < 0 {
 		return maxBuffer
@@ -272,15 +274,15 @@ func bufferSize(length int64) int {
 	return int(min(length, maxBuffer))
 }
 
-// body is the body of an answer. It keeps the error that reading it ends with,
-// which a decoder does not tell from an error of its own.
+// body is the body of an answer. It keeps the read error, because a decoder does not
+// distinguish read errors from its decoding errors.
 type body struct {
 	io.Reader
-	err error // nil at the end of the body
+	err error // nil if the body was read to its end
 }
 
-// Read fills p where the body is long enough. A decoder that gets a long string in
-// small pieces takes a time that grows with the square of its length.
+// Read fills p unless the body ends before that. A decoder that gets a long string in
+// small chunks needs quadratic time.
 func (b *body) Read(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var more int
@@ -293,56 +295,58 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// once returns the body of a request to the endpoint, which is always empty.
-// net/http by itself sends a GET again that was sent on a connection which then
-// turned out to be closed, unless the request has a body that cannot be read
-// twice. An NPS export must not be sent again.
-func once(e Endpoint) io.Reader {
+// emptyBody returns the empty body of a request to the endpoint. net/http resends a
+// GET request if the connection turns out to be closed, unless the request has a
+// body that cannot be read twice. An NPS export must not be resent, so it gets such
+// a body.
+func emptyBody(e Endpoint) io.Reader {
 	if e.repeatable() {
 		return nil
 	}
 	return struct{ io.Reader }{strings.NewReader("")}
 }
 
-// retryAfter reads a Retry-After header, in seconds or as a date. Without a
-// usable one it is negative.
+// retryAfter parses a Retry-After header, which holds seconds or a date. It returns a
+// negative duration if the header is missing or invalid.
 func retryAfter(header string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(header, 10, 31)
-	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest
+	if err == nil || errors.Is(err, strconv.ErrRange) { // ParseUint returns the maximum then
 		return time.Duration(seconds) * time.Second
 	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+	if date, err := http.ParseTime(header); err == nil {
+		return max(0, date.Sub(now))
 	}
 	return -1
 }
 
-// checkRedirect lets a redirect stay on its host, because the access token goes
-// where the request goes. before is what the HTTP client checks besides.
-func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+// checkRedirect returns a CheckRedirect function that refuses redirects to another
+// host, because the redirected request carries the access token. next is the
+// CheckRedirect function of the original HTTP client, or nil.
+func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		from, to := via[len(via)-1].URL, req.URL
-		again := slices.ContainsFunc(via, func(earlier *http.Request) bool { return earlier.URL.String() == to.String() })
+		loop := slices.ContainsFunc(via, func(earlier *http.Request) bool { return earlier.URL.String() == to.String() })
 		switch {
-		case len(via) >= maxRedirects, again:
+		case len(via) >= maxRedirects, loop:
 			return redirectError("redirected in a loop: check the base URL")
 		case !tokenMayFollow(from, to):
-			return redirectError("redirected to another host, port or scheme, where the access token must not go: check the base URL")
+			return redirectError("redirected to another host, port or scheme, which must not receive the access token: check the base URL")
 		}
-		// After 301, 302 and 303 net/http leaves it out, as a GET has no body.
+		// net/http drops this header after 301, 302 and 303.
 		req.Header.Set("Content-Type", via[0].Header.Get("Content-Type"))
-		if via[0].Body != nil { // see once
-			req.Body = io.NopCloser(once(EndpointNPS))
+		if via[0].Body != nil { // see emptyBody
+			req.Body = io.NopCloser(emptyBody(EndpointNPS))
 		}
-		if before == nil {
+		if next == nil {
 			return nil
 		}
-		return before(req, via)
+		return next(req, via)
 	}
 }
 
-// tokenMayFollow says whether a redirect stays where the access token was sent:
-// on one host and port, except that http may become https on the usual ports.
+// tokenMayFollow reports whether the target of a redirect may receive the access
+// token: it must have the same scheme, host and port, except that http on port 80 may
+// become https on port 443.
 func tokenMayFollow(from, to *url.URL) bool {
 	upgrade := from.Scheme == "http" && to.Scheme == "https" && port(from) == "80" && port(to) == "443"
 	return from.Hostname() == to.Hostname() &&
@@ -355,8 +359,8 @@ func port(u *url.URL) string {
 
 func formatDate(t time.Time) string { return t.UTC().Format(dateForm) }
 
-// encodeQuery encodes spaces as %20, which every server reads as a space; not
-// every one does so with the plus sign of url.Values.
+// encodeQuery encodes a query string. Unlike url.Values, it encodes a space as %20,
+// because some servers do not decode a plus sign as a space.
 func encodeQuery(query [][2]string) string {
 	var b strings.Builder
 	for i, parameter := range query {

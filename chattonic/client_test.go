@@ -187,7 +187,7 @@ func TestNewRefuses(t *testing.T) {
 		notHost    = "the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example"
 		user       = "a base URL must not hold a user or password"
 		query      = "a base URL must not have a query or fragment"
-		control    = "the access token holds a line break or another control character: keep only the token, on one line"
+		control    = "the access token contains a line break or another control character: keep only the token, on one line"
 	)
 	for _, test := range []struct{ base, codename, token, want string }{
 		{"", "acme", token, notHost},
@@ -223,8 +223,8 @@ func TestStatus(t *testing.T) {
 		304: {"HTTP 304", false},
 		400: {"HTTP 400", false},
 		401: {"HTTP 401, the access token was not accepted: check that it is current", false},
-		403: {"HTTP 403, the access token may not see this team: check the token and the codename", false},
-		404: {"HTTP 404, nothing is there: check the base URL and the codename", false},
+		403: {"HTTP 403, the access token has no access to this team: check the token and the codename", false},
+		404: {"HTTP 404, the team was not found: check the base URL and the codename", false},
 		408: {"HTTP 408", false},
 		429: {"HTTP 429, too many calls: lengthen the scrape interval or set a ttl", true},
 		500: {"HTTP 500", false},
@@ -241,7 +241,7 @@ func TestStatus(t *testing.T) {
 			}
 			assert.Equal(t, wanted, err)
 			assert.ErrorIs(t, err, wanted) // which compares with ==
-			assert.EqualError(t, err, "asking the "+string(endpoint)+" endpoint: "+want.detail)
+			assert.EqualError(t, err, "requesting the "+string(endpoint)+" endpoint: "+want.detail)
 		}
 	}
 }
@@ -428,7 +428,7 @@ func TestTimeout(t *testing.T) {
 			start := time.Now()
 			err := call(ctx, newClient(t, baseURL, hang))
 			assert.Equal(t, time.Second, time.Since(start))
-			assert.Equal(t, chattonic.Error{Endpoint: endpoint, Cause: chattonic.CauseTimeout, Detail: "no answer in time"}, err)
+			assert.Equal(t, chattonic.Error{Endpoint: endpoint, Cause: chattonic.CauseTimeout, Detail: "no complete answer before the timeout"}, err)
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.NotErrorIs(t, err, context.Canceled)
 		})
@@ -476,7 +476,7 @@ func TestCanceled(t *testing.T) {
 	})
 	_, err := newClient(t, baseURL, via).Operators(ctx, november)
 	assert.Equal(t, chattonic.Error{
-		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseCanceled, Detail: "canceled before the answer was there",
+		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseCanceled, Detail: "canceled before the answer was complete",
 	}, err)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.NotErrorIs(t, err, context.DeadlineExceeded)
@@ -510,7 +510,7 @@ func TestCanceled(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	const (
-		away = "redirected to another host, port or scheme, where the access token must not go: check the base URL"
+		away = "redirected to another host, port or scheme, which must not receive the access token: check the base URL"
 		loop = "redirected in a loop: check the base URL"
 	)
 	for _, test := range []struct {
@@ -698,7 +698,7 @@ func TestMaxBody(t *testing.T) {
 		_, err = client.Operators(t.Context(), november)
 		assert.Equal(t, chattonic.Error{
 			Endpoint: chattonic.EndpointOperators, StatusCode: 200, Cause: chattonic.CauseSize,
-			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the limit if it is right", len(body)-1),
+			Detail: fmt.Sprintf("the answer has more than %d bytes: raise the size limit if this is expected", len(body)-1),
 		}, err, path)
 	}
 }
@@ -773,7 +773,7 @@ func TestRequestThatCannotBeMade(t *testing.T) {
 	_, err := newClient(t, baseURL, failing(missing)).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.Error{
 		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseRequest,
-		Detail: "the request could not be made: open /run/secrets/acme: file does not exist",
+		Detail: "the request could not be sent: open /run/secrets/acme: file does not exist",
 	}, err)
 	assert.NotErrorIs(t, err, fs.ErrNotExist, "an Error holds no other error, or it would not be comparable")
 }

@@ -8,58 +8,60 @@ import (
 	"unicode/utf8"
 )
 
-// Contract is how the fields of an answer depart from those of the documented
-// one. Of an answer that does not depart it is the zero value.
+// Contract lists the differences between the fields of an answer and the documented
+// fields. It is the zero value if there are none.
 //
-// Fields are named as in errors, such as nps in a row of the dashboard and
-// operators.nps, and each is named once, whatever number of operators or rows
-// it is about. The lists are in alphabetical order.
+// Field names are those of error messages, such as nps for a dashboard row and
+// operators.nps for an operator. Each field is listed once, however many operators or
+// rows are affected. The lists are sorted.
 type Contract struct {
-	// Unknown are fields that are not documented, at most 20: an API that has
-	// more of them is another one. Their names come from the API: one that is no
-	// plain word of up to 40 letters and digits, or that has to do with what the
-	// request carried, such as the access token, is "?".
+	// Unknown holds the undocumented fields of the answer, at most 20. The names come
+	// from the API. A name is replaced by "?" if it is longer than 40 characters, has
+	// characters other than letters, digits, "_", "-" and "$", or overlaps with a
+	// request header, which may be the access token.
 	Unknown []string
-	// Missing are documented fields that are absent somewhere. null is a value.
-	// The status of an operator may be absent, as it is in the documented answer.
+	// Missing holds the documented fields that at least one operator or row lacks. A
+	// field with the value null is not missing. The status of an operator is optional,
+	// because the documented answer lacks it.
 	Missing []string
 }
 
 const (
-	// maxUnknown bounds how many unknown fields are named, and maxName how many
-	// characters a name has.
+	// maxUnknown is the maximum length of Contract.Unknown, and maxName the maximum
+	// number of characters of an unknown field's name.
 	maxUnknown, maxName = 20, 40
-	// hiddenName stands for names that are not shown.
+	// hiddenName replaces names that must not be shown.
 	hiddenName = "?"
-	// leastSecret is the number of bytes below which nothing is a secret.
-	leastSecret = 8
+	// minSecret is the minimum number of bytes of a secret.
+	minSecret = 8
 )
 
-// response is an answer that is still to be read.
+// response is an answer whose body is not yet read.
 type response struct {
 	body io.Reader
-	size int64       // of the body in bytes, or -1 where it is not known
-	sent http.Header // of the request, which may be secret
+	size int64       // of the body in bytes, or -1 if unknown
+	sent http.Header // headers of the request, which may contain secrets
 }
 
-// shown returns the name of a member as it may be shown to people.
-func (r *response) shown(text string) string {
+// safeName returns an undocumented member name, or hiddenName if it must not be shown.
+func (r *response) safeName(text string) string {
 	plain := func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("_-$", c) }
 	if text == "" || len(text) > maxName*utf8.UTFMax || utf8.RuneCountInString(text) > maxName || !utf8.ValidString(text) ||
-		strings.ContainsFunc(text, func(c rune) bool { return !plain(c) }) || r.quotes(text) {
+		strings.ContainsFunc(text, func(c rune) bool { return !plain(c) }) || r.mayBeSecret(text) {
 		return hiddenName
 	}
 	return text
 }
 
-// quotes says whether a name has to do with a secret of the request.
-func (r *response) quotes(name string) bool {
+// mayBeSecret reports whether a name contains a word of a request header or is part of
+// one.
+func (r *response) mayBeSecret(name string) bool {
 	for header, values := range r.sent {
-		if header == "Accept" || header == "Content-Type" { // the documented ones, which are no secret
+		if header == "Accept" || header == "Content-Type" { // fixed values, no secrets
 			continue
 		}
 		for word := range strings.FieldsSeq(strings.Join(values, " ")) {
-			if len(word) >= leastSecret && strings.Contains(name, word) || len(name) >= leastSecret && strings.Contains(word, name) {
+			if len(word) >= minSecret && strings.Contains(name, word) || len(name) >= minSecret && strings.Contains(word, name) {
 				return true
 			}
 		}

@@ -10,7 +10,7 @@ type Dashboard struct {
 	Metadata
 
 	// Rows holds one row for each bucket of the date format, in the order of the
-	// answer. The documented answer has a single one.
+	// answer. There is at least one. The documented answer has exactly one.
 	Rows []DashboardRow
 }
 
@@ -18,15 +18,15 @@ type Dashboard struct {
 // queries. The scale of its scores is not documented. The fields are in the order
 // of the documented answer.
 type DashboardRow struct {
-	// Date names the bucket. What the documented "0" stands for is not
-	// documented.
+	// Date names the bucket. The example in the documentation is "0"; its meaning is
+	// not documented.
 	Date Text `json:"date"`
 	// TotalUsers counts the users of all time.
 	TotalUsers Number `json:"totalUsers"`
-	// NewUsers counts the users who came for the first time.
+	// NewUsers counts the new users.
 	NewUsers Number `json:"newUsers"`
-	// ActiveUsers counts the users who were active; one who is active in two
-	// buckets counts in both.
+	// ActiveUsers counts the active users. A user who is active in two buckets counts
+	// in both.
 	ActiveUsers Number `json:"activeUsers"`
 	// TotalMessagesReceived counts the messages received in all time.
 	TotalMessagesReceived Number `json:"totalMessagesReceived"`
@@ -36,7 +36,7 @@ type DashboardRow struct {
 	TotalMessagesSent Number `json:"totalMessagesSent"`
 	// MessagesSent counts the messages sent.
 	MessagesSent Number `json:"messagesSent"`
-	// Pending counts the queries that wait.
+	// Pending counts the pending queries.
 	Pending Number `json:"pending"`
 	// Progress counts the queries in progress.
 	Progress Number `json:"progress"`
@@ -44,13 +44,13 @@ type DashboardRow struct {
 	Resolved Number `json:"resolved"`
 	// Failed counts the failed queries.
 	Failed Number `json:"failed"`
-	// UserEfficiency is a score of the API's own.
+	// UserEfficiency is a score computed by the API.
 	UserEfficiency Number `json:"userEfficiency"`
-	// Attention is a score of the API's own.
+	// Attention is a score computed by the API.
 	Attention Number `json:"attention"`
-	// Resolution is a score of the API's own.
+	// Resolution is a score computed by the API.
 	Resolution Number `json:"resolution"`
-	// AttentionAndResolution is a score of the API's own.
+	// AttentionAndResolution is a score computed by the API.
 	AttentionAndResolution Number `json:"attentionAndResolution"`
 	// NPS is the net promoter score.
 	NPS Number `json:"nps"`
@@ -58,8 +58,8 @@ type DashboardRow struct {
 	CSAT Number `json:"csat"`
 }
 
-// Dashboard asks for the team's dashboard over the window. Its errors are of the
-// type [Error].
+// Dashboard returns the team's dashboard for the window. Its errors are of the type
+// [Error].
 func (c *Client) Dashboard(ctx context.Context, window Window) (*Dashboard, error) {
 	return read[*Dashboard](ctx, c, EndpointDashboard, window)
 }

@@ -16,21 +16,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxText is the longest string in bytes, because a string may become a label of
-// every sample of its operator.
+// maxText is the maximum length of a string in bytes. It is limited because a string may
+// become a label of each sample of an operator.
 const maxText = 4096
 
-// fieldError is a value that is JSON but not what is documented. It never holds
-// the value.
+// fieldError is an error about a valid JSON value that is not as documented. It never
+// contains the value.
 type fieldError struct {
-	path    string // such as operators.nps, or empty for the whole answer
+	path    string // such as operators.nps; empty for the answer itself
 	problem string
 }
 
 func (e *fieldError) Error() string { return cmp.Or(e.path, "the answer") + " " + e.problem }
 
-// inField adds the name of a field in front of the path of an error.
-func inField(name string, err error) error {
+// prefixField prepends the name of a field to the path of a fieldError.
+func prefixField(name string, err error) error {
 	var e *fieldError
 	if !errors.As(err, &e) {
 		return err
@@ -41,36 +41,36 @@ func inField(name string, err error) error {
 	return &fieldError{name, e.problem}
 }
 
-func wrongType(kind string) error { return &fieldError{problem: "is of the wrong type: " + kind} }
+func wrongType(kind string) error { return &fieldError{problem: "has the wrong type: " + kind} }
 
-// kindNames names the kinds of JSON values in errors.
+// kindNames holds the names of JSON types in errors.
 var kindNames = map[jsontext.Kind]string{'n': "null", 't': "bool", 'f': "bool", '"': "string", '0': "number", '{': "object", '[': "array"}
 
-// shape is what is documented of a JSON object.
-type shape struct {
-	path    string   // in front of the names of its members, such as "operators."
-	members []member // in the documented order
-	indices map[string]int
+// schema holds the documented members of a JSON object.
+type schema struct {
+	path    string         // prefix of the members' names in errors, such as "operators."
+	members []member       // in the documented order
+	indices map[string]int // of members, by name
 }
 
 // member is a documented member of an object.
 type member struct {
 	name     string
-	quoted   string // the name as JSON
-	field    int    // index in the struct, or unused
-	optional bool   // some documented object lacks it
-	within   *shape // of the objects that its value holds, if it holds any
+	quoted   string  // the name as a JSON string
+	field    int     // index of the struct field, or unused
+	optional bool    // a documented object lacks it
+	nested   *schema // of the objects in the value, or nil if it holds none
 }
 
-// unused is the field of a member whose value is not read.
+// unused is the field index of a member whose value is not decoded.
 const unused = -1
 
-// shapeOf returns the shape of the objects that are read into structs of a type.
-// The tag json names the member of a field; optional:"true" marks a member that
-// documented objects may lack. A field _ with the tag unused is a documented
-// member whose value is not read.
-func shapeOf(path string, t reflect.Type) *shape {
-	s := &shape{path: path, indices: make(map[string]int)}
+// schemaOf returns the schema of the objects that are decoded into a struct type. The
+// tag json holds the member's name. The tag optional:"true" marks a member that
+// objects may lack. A field _ with the tag unused is a documented member whose value
+// is not decoded.
+func schemaOf(path string, t reflect.Type) *schema {
+	s := &schema{path: path, indices: make(map[string]int)}
 	for i := range t.NumField() {
 		field := t.Field(i)
 		m := member{name: field.Tag.Get("json"), field: i, optional: field.Tag.Get("optional") == "true"}
@@ -81,11 +81,11 @@ func shapeOf(path string, t reflect.Type) *shape {
 			continue
 		}
 		m.quoted = strconv.Quote(m.name)
-		switch held := field.Type; {
-		case held.Kind() == reflect.Slice:
-			m.within = shapeOf(path+m.name+".", held.Elem())
-		case m.field == unused && held.NumField() > 0:
-			m.within = shapeOf(path+m.name+".", held)
+		switch fieldType := field.Type; {
+		case fieldType.Kind() == reflect.Slice:
+			m.nested = schemaOf(path+m.name+".", fieldType.Elem())
+		case m.field == unused && fieldType.NumField() > 0:
+			m.nested = schemaOf(path+m.name+".", fieldType)
 		}
 		s.indices[m.name] = len(s.members)
 		s.members = append(s.members, m)
@@ -93,10 +93,10 @@ func shapeOf(path string, t reflect.Type) *shape {
 	return s
 }
 
-// find returns the index of the member with the name, which is JSON, or -1.
-// Answers mostly have the documented order, so it tries the next two members
-// before it looks the name up: one may be left out.
-func (s *shape) find(name jsontext.Value, next int) int {
+// find returns the index of the member with the name, a JSON string, or -1. Members
+// mostly come in the documented order, so it tries the next two before the map: one
+// member may be missing.
+func (s *schema) find(name jsontext.Value, next int) int {
 	for i := next; i < min(next+2, len(s.members)); i++ {
 		if string(name) == s.members[i].quoted {
 			return i
@@ -108,9 +108,9 @@ func (s *shape) find(name jsontext.Value, next int) int {
 	return -1
 }
 
-// pointers returns pointers to the fields of a struct, in the order of the
-// members; nil for an unused one.
-func (s *shape) pointers(item reflect.Value) []any {
+// pointers returns pointers to the fields of a struct, in the order of the members.
+// The pointer of an unused member is nil.
+func (s *schema) pointers(item reflect.Value) []any {
 	fields := make([]any, len(s.members))
 	for i, m := range s.members {
 		if m.field != unused {
@@ -120,35 +120,36 @@ func (s *shape) pointers(item reflect.Value) []any {
 	return fields
 }
 
-// decoder reads an answer strictly: names are exact, and no field may come twice.
+// decoder decodes an answer strictly: names are case-sensitive, and duplicate fields are
+// errors.
 type decoder struct {
 	response
 	json     *jsontext.Decoder
-	maxItems int // of a list
-	items    string
+	maxItems int    // maximum length of a list
+	itemName string // plural noun for the items in errors
 	contract Contract
 }
 
-// decode reads an answer into what target points to, a struct or a list of
-// structs, and returns how the answer departs from the documented one. A list has
-// at most maxItems items, which are called items in the error.
-func decode(r response, target any, maxItems int, items string) (Contract, error) {
-	d := &decoder{response: r, maxItems: maxItems, items: items}
-	// A field that comes twice is found without the library, which takes longer.
+// decode decodes an answer into target, a pointer to a struct or to a slice of structs,
+// and returns the differences from the documented answer. A list may have at most
+// maxItems items; the error about a longer list calls them itemName.
+func decode(r response, target any, maxItems int, itemName string) (Contract, error) {
+	d := &decoder{response: r, maxItems: maxItems, itemName: itemName}
+	// object finds duplicate fields itself, which is faster than the library.
 	d.json = jsontext.NewDecoder(r.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	into := reflect.ValueOf(target).Elem()
 	var err error
 	switch {
 	case into.Kind() != reflect.Slice:
-		s := shapeOf("", into.Type())
+		s := schemaOf("", into.Type())
 		err = d.object(s, s.pointers(into))
 	case d.json.PeekKind() == '{':
-		var answer refusal
-		if err = d.object(shapeOf("", reflect.TypeFor[refusal]()), []any{&answer.Status}); err == nil {
+		var answer statusField
+		if err = d.object(schemaOf("", reflect.TypeFor[statusField]()), []any{&answer.Status}); err == nil {
 			err = cmp.Or(answer.check(), wrongType("object"))
 		}
 	default:
-		err = d.list(into, shapeOf("", into.Type().Elem()))
+		err = d.list(into, schemaOf("", into.Type().Elem()))
 	}
 	if err == nil {
 		if _, err = d.json.ReadToken(); errors.Is(err, io.EOF) {
@@ -161,17 +162,17 @@ func decode(r response, target any, maxItems int, items string) (Contract, error
 	if errors.As(err, &field) || errors.Is(err, errStatusFalse) {
 		return Contract{}, err
 	}
-	// What the library says may quote the answer.
-	at := d.json.InputOffset()
+	// The library's error may quote the answer, so only the offset is reported.
+	offset := d.json.InputOffset()
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
-		at = syntax.ByteOffset
+		offset = syntax.ByteOffset
 	}
-	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", at)
+	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", offset)
 }
 
-// begin reads the bracket at the begin of an object or array.
-func (d *decoder) begin(bracket jsontext.Kind) error {
+// open reads the opening bracket of an object or array.
+func (d *decoder) open(bracket jsontext.Kind) error {
 	if kind := d.json.PeekKind(); kind != bracket && kindNames[kind] != "" {
 		return wrongType(kindNames[kind])
 	}
@@ -179,12 +180,12 @@ func (d *decoder) begin(bracket jsontext.Kind) error {
 	return err
 }
 
-// object reads an object into its fields.
-func (d *decoder) object(s *shape, fields []any) error {
-	if err := d.begin('{'); err != nil {
+// object decodes an object into the fields.
+func (d *decoder) object(s *schema, fields []any) error {
+	if err := d.open('{'); err != nil {
 		return err
 	}
-	var seen uint64 // a bit for each member
+	var seen uint64 // bit i is set if member i was found
 	next := 0
 	for d.json.PeekKind() != '}' {
 		name, err := d.json.ReadValue()
@@ -193,7 +194,7 @@ func (d *decoder) object(s *shape, fields []any) error {
 		}
 		i := s.find(name, next)
 		if i < 0 {
-			d.unknown(s.path, unquote(name))
+			d.addUnknown(s.path, unquote(name))
 			if err := d.json.SkipValue(); err != nil {
 				return err
 			}
@@ -202,11 +203,11 @@ func (d *decoder) object(s *shape, fields []any) error {
 		next = i + 1
 		m, field := &s.members[i], fields[i]
 		if seen&(1<<i) != 0 && field != nil {
-			return inField(m.name, &fieldError{problem: "comes twice"})
+			return prefixField(m.name, &fieldError{problem: "is a duplicate field"})
 		}
 		seen |= 1 << i
 		if err := d.value(m, field); err != nil {
-			return inField(m.name, err)
+			return prefixField(m.name, err)
 		}
 	}
 	for i, m := range s.members {
@@ -218,25 +219,25 @@ func (d *decoder) object(s *shape, fields []any) error {
 	return err
 }
 
-// unknown records a member that is not documented.
-func (d *decoder) unknown(path, name string) {
+// addUnknown records an undocumented member.
+func (d *decoder) addUnknown(path, name string) {
 	if len(d.contract.Unknown) == maxUnknown {
 		return
 	}
-	if field := path + d.shown(name); !slices.Contains(d.contract.Unknown, field) {
+	if field := path + d.safeName(name); !slices.Contains(d.contract.Unknown, field) {
 		d.contract.Unknown = append(d.contract.Unknown, field)
 	}
 }
 
-// value reads the value of a member into what the field points to. null leaves
-// the field as it is.
+// value decodes the value of a member into the variable that field points to. It skips
+// the value if field is nil. null does not change the variable.
 func (d *decoder) value(m *member, field any) error {
-	if m.within != nil {
+	if m.nested != nil {
 		switch kind := d.json.PeekKind(); {
 		case field == nil && kind == '{':
-			return d.object(m.within, make([]any, len(m.within.members)))
+			return d.object(m.nested, make([]any, len(m.nested.members)))
 		case field != nil && kind != 'n':
-			return d.list(reflect.ValueOf(field).Elem(), m.within)
+			return d.list(reflect.ValueOf(field).Elem(), m.nested)
 		}
 		return d.json.SkipValue()
 	}
@@ -263,9 +264,10 @@ func (d *decoder) value(m *member, field any) error {
 	return err
 }
 
-// list reads an array of objects. The list is not nil then.
-func (d *decoder) list(into reflect.Value, s *shape) error {
-	if err := d.begin('['); err != nil {
+// list decodes an array of objects into a slice. An empty array becomes an empty slice,
+// not nil.
+func (d *decoder) list(into reflect.Value, s *schema) error {
+	if err := d.open('['); err != nil {
 		return err
 	}
 	list := reflect.MakeSlice(into.Type(), 0, 0)
@@ -274,16 +276,16 @@ func (d *decoder) list(into reflect.Value, s *shape) error {
 	start := d.json.InputOffset()
 	for d.json.PeekKind() != ']' {
 		if list.Len() == d.maxItems {
-			return &fieldError{problem: fmt.Sprintf("has more than %d %s", d.maxItems, d.items)}
+			return &fieldError{problem: fmt.Sprintf("has more than %d %s", d.maxItems, d.itemName)}
 		}
 		item.SetZero()
 		if err := d.object(s, fields); err != nil {
 			return err
 		}
 		if list.Len() == 0 && d.size > 0 {
-			// As many items as there are if all are as long, and an eighth more.
-			likely := int(d.size / (d.json.InputOffset() - start))
-			list = reflect.MakeSlice(into.Type(), 0, min(likely+likely/8, d.maxItems))
+			// Estimate the number of items from the size of the first, plus an eighth.
+			estimate := int(d.size / (d.json.InputOffset() - start))
+			list = reflect.MakeSlice(into.Type(), 0, min(estimate+estimate/8, d.maxItems))
 		}
 		list = reflect.Append(list, item)
 	}
@@ -292,7 +294,7 @@ func (d *decoder) list(into reflect.Value, s *shape) error {
 	return err
 }
 
-// number returns the value of a number, or of a string that holds one.
+// number decodes a number, or a string that contains one.
 func number(raw jsontext.Value) (float64, error) {
 	switch raw.Kind() {
 	case '0':
@@ -304,7 +306,7 @@ func number(raw jsontext.Value) (float64, error) {
 	case '"':
 		digits := string(raw[1 : len(raw)-1])
 		v, err := strconv.ParseFloat(digits, 64)
-		// strconv takes names, underscores, hexadecimal digits and a plus sign, too.
+		// strconv also accepts names, underscores, hexadecimal digits and a plus sign.
 		if err != nil || digits[0] == '+' || strings.ContainsFunc(digits, notDecimal) {
 			return 0, wrongType("string")
 		}
@@ -315,12 +317,12 @@ func number(raw jsontext.Value) (float64, error) {
 
 func notDecimal(r rune) bool { return !strings.ContainsRune("0123456789+-.eE", r) }
 
-// timestamp returns the time of an RFC 3339 string, or of milliseconds since
-// 1970. The API documents only null, so both usual forms are understood.
+// timestamp decodes an RFC 3339 string, or milliseconds since 1970. The documentation
+// shows only null, so both common formats are accepted.
 func timestamp(raw jsontext.Value) (Timestamp, error) {
-	var at time.Time
-	if raw.Kind() == '"' && at.UnmarshalText(raw[1:len(raw)-1]) == nil {
-		return TimestampOf(at), nil
+	var t time.Time
+	if raw.Kind() == '"' && t.UnmarshalText(raw[1:len(raw)-1]) == nil {
+		return TimestampOf(t), nil
 	}
 	milliseconds, err := number(raw)
 	return timestampOf(milliseconds), err
@@ -336,11 +338,11 @@ func text(raw jsontext.Value) (Text, error) {
 	return Text(unquote(raw)), nil
 }
 
-// unquote returns the text of a JSON string. What is not UTF-8 becomes U+FFFD.
+// unquote returns the text of a JSON string. Invalid UTF-8 becomes U+FFFD.
 func unquote(raw jsontext.Value) string {
 	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
 		return string(raw[1 : len(raw)-1])
 	}
-	unquoted, _ := jsontext.AppendUnquote(nil, raw) // an error says that U+FFFD was needed
+	unquoted, _ := jsontext.AppendUnquote(nil, raw) // the error only reports invalid UTF-8
 	return string(unquoted)
 }

@@ -19,65 +19,66 @@ const (
 	EndpointNPS Endpoint = "nps_export"
 )
 
-// repeatable says whether the same request may be sent twice. An NPS export may
-// not: each one sends an e-mail.
+// repeatable reports whether a request may be sent twice. An NPS export must not be
+// repeated, because each request sends an e-mail.
 func (e Endpoint) repeatable() bool { return e != EndpointNPS }
 
-// Answer is what an endpoint with statistics answers: *[Operators] or *[Dashboard].
+// Answer is the answer of a statistics endpoint: *[Operators] or *[Dashboard].
 type Answer interface {
-	// Meta returns what is known about the answer beside its content.
+	// Meta returns the metadata of the answer.
 	Meta() *Metadata
-	// target points to what the body is read into.
+	// target returns the variable to decode the body into, as a pointer.
 	target() any
-	// check refuses an answer that can be read but not used.
+	// check returns an error if the decoded answer cannot be used.
 	check() error
 }
 
-// Metadata is what is known about an answer beside its content.
+// Metadata describes an answer: everything except its content.
 type Metadata struct {
 	// Window is the window of the request.
 	Window Window
-	// ReceivedAt is when the answer was complete.
+	// ReceivedAt is when the complete answer was received.
 	ReceivedAt time.Time
-	// Contract is how the answer departs from the documented one.
+	// Contract lists the differences from the documented answer.
 	Contract Contract
 }
 
-// Meta returns m, for the answers that embed it.
+// Meta returns m. It implements Answer for the types that embed Metadata.
 func (m *Metadata) Meta() *Metadata { return m }
 
-// readEndpoint is an endpoint with statistics.
+// readEndpoint describes a statistics endpoint.
 type readEndpoint struct {
 	name Endpoint
 	path string // below /stats
-	// query returns the parameters beside the dates.
+	// query returns the query parameters except the dates.
 	query func(c *Client) [][2]string
 	// answer returns an empty answer.
 	answer func() Answer
-	// maxItems is the longest list that an answer may hold, of what items calls.
+	// maxItems is the maximum length of the answer's list, and itemName the plural
+	// noun for its items in errors.
 	maxItems int
-	items    string
+	itemName string
 }
 
-// readEndpoints holds all endpoints with statistics. A further one needs an entry
-// here, a type for its answer, and a table in the package collector.
+// readEndpoints holds all statistics endpoints. A new one needs an entry here, a type
+// for its answer, and an entry in endpoints of the package collector.
 var readEndpoints = []readEndpoint{
 	{
 		name: EndpointOperators, path: "operator",
 		query:  func(*Client) [][2]string { return nil },
-		answer: func() Answer { return new(Operators) }, maxItems: 50_000, items: "operators",
+		answer: func() Answer { return new(Operators) }, maxItems: 50_000, itemName: "operators",
 	},
 	{
 		name: EndpointDashboard, path: "bigquery",
 		query: func(c *Client) [][2]string {
 			return [][2]string{{"dateFormatGroup", c.dateFormatGroup}, {"queryName", "dashboard"}}
 		},
-		answer: func() Answer { return new(Dashboard) }, maxItems: 10_000, items: "rows",
+		answer: func() Answer { return new(Dashboard) }, maxItems: 10_000, itemName: "rows",
 	},
 }
 
-// ReadEndpoints returns the endpoints with statistics, which [Client.Read] asks,
-// in the order of the documentation.
+// ReadEndpoints returns the statistics endpoints, which [Client.Read] accepts, in the
+// order of the API documentation.
 func ReadEndpoints() []Endpoint {
 	names := make([]Endpoint, len(readEndpoints))
 	for i, e := range readEndpoints {
@@ -86,17 +87,17 @@ func ReadEndpoints() []Endpoint {
 	return names
 }
 
-// Read asks an endpoint with statistics for those over the window. Its errors are
-// of the type [Error].
+// Read returns the answer of a statistics endpoint for the window. The type of the
+// answer depends on the endpoint, see [Answer]. Errors are of the type [Error].
 func (c *Client) Read(ctx context.Context, e Endpoint, window Window) (Answer, error) {
 	i := slices.IndexFunc(readEndpoints, func(r readEndpoint) bool { return r.name == e })
 	if i < 0 {
-		return nil, Error{Endpoint: e, Cause: CauseRequest, Detail: "this is no endpoint with statistics"}
+		return nil, Error{Endpoint: e, Cause: CauseRequest, Detail: "not a statistics endpoint: use one of ReadEndpoints"}
 	}
-	asked, answer := &readEndpoints[i], Answer(nil)
-	err := c.get(ctx, e, asked.path, window, asked.query(c), func(r response) error {
-		answer = asked.answer()
-		contract, err := decode(r, answer.target(), asked.maxItems, asked.items)
+	endpoint, answer := &readEndpoints[i], Answer(nil)
+	err := c.get(ctx, e, endpoint.path, window, endpoint.query(c), func(r response) error {
+		answer = endpoint.answer()
+		contract, err := decode(r, answer.target(), endpoint.maxItems, endpoint.itemName)
 		if err != nil {
 			return err
 		}

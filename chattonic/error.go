@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// Cause says what kind of failure an [Error] is.
+// Cause is the kind of an [Error].
 type Cause string
 
 // The causes of failure.
@@ -24,63 +24,66 @@ const (
 	CauseStatus Cause = "status"
 	// CauseTimeout is a deadline that passed before the answer was read.
 	CauseTimeout Cause = "timeout"
-	// CauseCanceled is a caller who went away.
+	// CauseCanceled is a context that was canceled by the caller.
 	CauseCanceled Cause = "canceled"
-	// CauseConnection is a connection that could not be made or that broke.
+	// CauseConnection is a connection that could not be opened or that broke.
 	CauseConnection Cause = "connection"
-	// CauseTLS is a certificate or handshake that was not accepted.
+	// CauseTLS is a failed TLS handshake, such as an untrusted certificate.
 	CauseTLS Cause = "tls"
-	// CauseRedirect is a redirect that the access token must not follow.
+	// CauseRedirect is a redirect to a target that must not receive the access token,
+	// or a redirect loop.
 	CauseRedirect Cause = "redirect"
 	// CauseSize is an answer beyond the size limit.
 	CauseSize Cause = "size"
-	// CauseAnswer is an answer that is not what is documented.
+	// CauseAnswer is an answer that is invalid, or that reports a failure.
 	CauseAnswer Cause = "answer"
-	// CauseRequest is a request that could not be sent, for instance because
-	// the file with the access token cannot be read.
+	// CauseRequest is a request that could not be sent, for example because the
+	// access token file cannot be read.
 	CauseRequest Cause = "request"
 )
 
-// Error is any failure of a call. It is comparable and never holds an access
-// token or a part of the answer's body.
+// Error is the error of a failed call. It is comparable. It never contains an access
+// token or text from the answer's body.
 type Error struct {
-	// Endpoint is what was asked.
+	// Endpoint is the endpoint of the call.
 	Endpoint Endpoint
-	// StatusCode is the HTTP status, or 0 where none was received.
+	// StatusCode is the HTTP status, or 0 if none was received.
 	StatusCode int
-	// Retryable says whether the same call may succeed when it is made again
-	// soon: after HTTP 429, 502, 503 or 504, or a broken connection. It is
-	// false for the NPS export, whose calls must not be repeated unasked.
+	// Retryable reports whether a retry may succeed: after HTTP 429, 502, 503 or 504,
+	// or a broken connection. It is false for the NPS export, which must not be
+	// retried automatically.
 	Retryable bool
 	// Cause is the kind of failure.
 	Cause Cause
-	// Detail says what happened and, where that is known, what to do.
+	// Detail says what happened and, if known, what to do.
 	Detail string
 }
 
-// Error returns the endpoint and the detail.
-func (e Error) Error() string { return fmt.Sprintf("asking the %s endpoint: %s", e.Endpoint, e.Detail) }
+// Error returns a message with the endpoint and the detail.
+func (e Error) Error() string {
+	return fmt.Sprintf("requesting the %s endpoint: %s", e.Endpoint, e.Detail)
+}
 
-// Is makes errors.Is tell a timeout and a caller who went away, as for the
-// errors of context.
+// Is reports whether errors.Is(e, target) is true: for context.DeadlineExceeded after a
+// timeout, and for context.Canceled after a cancellation.
 func (e Error) Is(target error) bool {
 	return e.Cause == CauseTimeout && target == context.DeadlineExceeded ||
 		e.Cause == CauseCanceled && target == context.Canceled
 }
 
-// errStatusFalse is an answer with "status": false.
+// errStatusFalse is the error for an answer with "status": false.
 var errStatusFalse = errors.New(`Chat-Tonic refused: "status" is false`)
 
-// redirectError refuses a redirect.
+// redirectError is the reason for refusing a redirect.
 type redirectError string
 
 func (e redirectError) Error() string { return string(e) }
 
-// statusAdvice tells what to do about a status.
+// statusAdvice holds the explanation and advice for HTTP statuses.
 var statusAdvice = map[int]string{
 	http.StatusUnauthorized:    "the access token was not accepted: check that it is current",
-	http.StatusForbidden:       "the access token may not see this team: check the token and the codename",
-	http.StatusNotFound:        "nothing is there: check the base URL and the codename",
+	http.StatusForbidden:       "the access token has no access to this team: check the token and the codename",
+	http.StatusNotFound:        "the team was not found: check the base URL and the codename",
 	http.StatusTooManyRequests: "too many calls: lengthen the scrape interval or set a ttl",
 }
 
@@ -97,14 +100,14 @@ func statusError(e Endpoint, status int) Error {
 	return Error{Endpoint: e, StatusCode: status, Retryable: retryable, Cause: CauseStatus, Detail: detail}
 }
 
-// answerError is about a body that was read whole but is not usable.
+// answerError returns the error for a complete but invalid answer.
 func answerError(e Endpoint, status int, err error) Error {
 	return Error{Endpoint: e, StatusCode: status, Cause: CauseAnswer, Detail: err.Error()}
 }
 
-// transportError is about a call without a whole answer. What net/http says
-// can quote what the server sent, so only kinds of errors whose text is known
-// to be free of that are passed on.
+// transportError returns the error for a request without a complete answer. Errors of
+// net/http may quote data from the server, so only the text of errors that never do is
+// kept.
 func transportError(ctx context.Context, e Endpoint, status int, err error) Error {
 	failure := Error{Endpoint: e, StatusCode: status}
 	var (
@@ -116,32 +119,32 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		failure.Cause, failure.Detail = CauseCanceled, "canceled before the answer was there"
+		failure.Cause, failure.Detail = CauseCanceled, "canceled before the answer was complete"
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		failure.Cause, failure.Detail = CauseTimeout, "no answer in time"
+		failure.Cause, failure.Detail = CauseTimeout, "no complete answer before the timeout"
 	case errors.As(err, &redirect):
 		failure.Cause, failure.Detail = CauseRedirect, redirect.Error()
 	case tlsError(err) != nil:
 		failure.Cause, failure.Detail = CauseTLS, "TLS: "+tlsError(err).Error()
 	case errors.As(err, &name):
-		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("the address of host %q was not found: check the base URL and the name server", name.Name)
+		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("the host name %q cannot be resolved: check the base URL and the DNS server", name.Name)
 	case errors.As(err, &path):
-		failure.Cause, failure.Detail = CauseRequest, "the request could not be made: "+path.Error()
+		failure.Cause, failure.Detail = CauseRequest, "the request could not be sent: "+path.Error()
 	case errors.As(err, &network):
 		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = fmt.Sprintf("the connection failed: %s: %v", network.Op, network.Err)
 	case isBroken(err):
 		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
-		failure.Detail = "the connection broke before the answer was whole"
+		failure.Detail = "the connection broke before the answer was complete"
 	default:
 		failure.Cause = CauseConnection
-		failure.Detail = "no usable answer from the server or a proxy before it: check the base URL and the proxy"
+		failure.Detail = "invalid HTTP response from the server or a proxy: check the base URL and the proxy"
 	}
 	return failure
 }
 
-// brokenTexts begin what net/http says of broken connections in errors that
-// have no public type.
+// brokenTexts are prefixes of net/http errors about broken connections that have no
+// public type.
 var brokenTexts = []string{
 	"http: server closed idle connection",
 	"http2: client connection lost",
@@ -158,15 +161,14 @@ func isBroken(err error) bool {
 		slices.ContainsFunc(brokenTexts, func(text string) bool { return strings.HasPrefix(err.Error(), text) })
 }
 
-// tlsError returns what was wrong with a handshake, or nil where that was not
-// what failed.
+// tlsError returns the error of the TLS handshake in err, or nil if there is none.
 func tlsError(err error) error {
 	var (
 		verify *tls.CertificateVerificationError
 		record tls.RecordHeaderError
 		host   x509.HostnameError
 		signer x509.UnknownAuthorityError
-		// An alert of the handshake, which has no type of its own.
+		// for TLS alerts, which have no public type
 		network *net.OpError
 	)
 	switch {
@@ -184,13 +186,13 @@ func tlsError(err error) error {
 	return nil
 }
 
-// refusal is an answer of an endpoint that answers with something else if it can.
-type refusal struct {
+// statusField is the field with which an answer reports success or failure.
+type statusField struct {
 	Status *bool `json:"status"`
 }
 
-// check returns errStatusFalse if the answer says so.
-func (r *refusal) check() error {
+// check returns errStatusFalse if status is false. A missing status is not an error.
+func (r *statusField) check() error {
 	if r.Status != nil && !*r.Status {
 		return errStatusFalse
 	}

@@ -123,7 +123,7 @@ func TestNPSExportIsNotSentTwiceOnAClosedConnection(t *testing.T) {
 			assert.Len(t, attempts, 2, "the client itself asks each once")
 			if test.endpoint == chattonic.EndpointNPS {
 				assert.Equal(t, chattonic.Error{
-					Endpoint: chattonic.EndpointNPS, Cause: chattonic.CauseConnection, Detail: "the connection broke before the answer was whole",
+					Endpoint: chattonic.EndpointNPS, Cause: chattonic.CauseConnection, Detail: "the connection broke before the answer was complete",
 				}, err)
 			} else {
 				assert.NoError(t, err)
@@ -177,7 +177,7 @@ func TestNPSExportIsNeverRetried(t *testing.T) {
 
 func TestBrokenConnections(t *testing.T) {
 	t.Parallel()
-	const cut = "the connection broke before the answer was whole"
+	const cut = "the connection broke before the answer was complete"
 	for name, test := range map[string]struct {
 		answer string
 		status int
@@ -189,7 +189,7 @@ func TestBrokenConnections(t *testing.T) {
 		"closed in the body":       {"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{", 200, cut, true},
 		"not HTTP": {
 			"SSH-2.0-OpenSSH_9.9\r\n", 0,
-			"no usable answer from the server or a proxy before it: check the base URL and the proxy", false,
+			"invalid HTTP response from the server or a proxy: check the base URL and the proxy", false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestBrokenConnectionsByText(t *testing.T) {
 		_, err := newClient(t, baseURL, failing(errors.New(text))).Operators(t.Context(), november)
 		assert.Equal(t, chattonic.Error{
 			Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseConnection, Retryable: true,
-			Detail: "the connection broke before the answer was whole",
+			Detail: "the connection broke before the answer was complete",
 		}, err)
 	}
 }
@@ -278,7 +278,7 @@ func TestUnknownHost(t *testing.T) {
 	_, err := newClient(t, baseURL, dial(&net.DNSError{Name: "chat-tonic.example", Err: "no such host", IsNotFound: true})).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.Error{
 		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseConnection,
-		Detail: `the address of host "chat-tonic.example" was not found: check the base URL and the name server`,
+		Detail: `the host name "chat-tonic.example" cannot be resolved: check the base URL and the DNS server`,
 	}, err)
 	_, err = newClient(t, baseURL, dial(&net.DNSError{Name: "chat-tonic.example", Err: "i/o timeout", IsTimeout: true})).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.CauseTimeout, asError(t, err).Cause)
@@ -406,7 +406,7 @@ func TestHTTP2(t *testing.T) {
 		_, err := client.Operators(t.Context(), november)
 		assert.Equal(t, chattonic.Error{
 			Endpoint: chattonic.EndpointOperators, StatusCode: status, Cause: chattonic.CauseConnection, Retryable: true,
-			Detail: "the connection broke before the answer was whole",
+			Detail: "the connection broke before the answer was complete",
 		}, err)
 	}
 	for _, call := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointNPS} {
@@ -460,6 +460,6 @@ func TestProxyErrorsHoldNoToken(t *testing.T) {
 	_, err := newClient(t, baseURL, via).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.Error{
 		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseConnection,
-		Detail: "no usable answer from the server or a proxy before it: check the base URL and the proxy",
+		Detail: "invalid HTTP response from the server or a proxy: check the base URL and the proxy",
 	}, err)
 }

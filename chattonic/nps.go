@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// UserType says whose answers an NPS report holds.
+// UserType selects the users whose responses an NPS report contains.
 type UserType string
 
 // The documented user types.
@@ -24,18 +24,18 @@ func UserTypes() []UserType {
 	return []UserType{UserTypeAll, UserTypePromoter, UserTypePassive, UserTypeDetractor}
 }
 
-// ExportNPS has Chat-Tonic send an NPS report over the window by e-mail to the
-// user that the access token belongs to. It is asked once and never again,
-// however it fails, because each call sends an e-mail: after an error the
-// e-mail may still have been sent.
+// ExportNPS requests an NPS report for the window. Chat-Tonic sends it by e-mail to
+// the user of the access token. ExportNPS never retries, because each request sends an
+// e-mail. After an error the e-mail may still have been sent. Errors are of the type
+// [Error], except the one for an unknown user type.
 func (c *Client) ExportNPS(ctx context.Context, window Window, userType UserType) error {
 	if !slices.Contains(UserTypes(), userType) {
-		return fmt.Errorf("user type %q is none of %s", userType, joinUserTypes())
+		return fmt.Errorf("unknown user type %q: use one of %s", userType, joinUserTypes())
 	}
 	return c.get(ctx, EndpointNPS, "nps/export", window, [][2]string{{"typeUser", string(userType)}}, func(r response) error {
-		// The form of the answer is not documented: only a refusal is looked for, and
-		// the rest has to arrive.
-		var answer refusal
+		// The answer is not documented: only a false status is an error, but the body
+		// must be complete.
+		var answer statusField
 		_, _ = decode(r, &answer, 0, "")
 		_, _ = io.Copy(io.Discard, r.body)
 		return answer.check()

@@ -23,7 +23,7 @@ func TestExportNPSUserTypes(t *testing.T) {
 	}
 	for _, userType := range []chattonic.UserType{"", "All", "neutral"} {
 		err := client.ExportNPS(t.Context(), november, userType)
-		assert.EqualError(t, err, `user type "`+string(userType)+`" is none of all, promoter, passive, detractor`)
+		assert.EqualError(t, err, `unknown user type "`+string(userType)+`": use one of all, promoter, passive, detractor`)
 	}
 	assert.Equal(t, []string{"all", "promoter", "passive", "detractor"}, asked)
 }

@@ -9,18 +9,18 @@ import (
 type Operators struct {
 	Metadata `json:"-"`
 
-	// Status is the API's own word on its success. An answer with false is an
-	// error.
+	// Status reports whether the API succeeded. [Client.Operators] returns an error if
+	// it is false. It is nil if the API omits it.
 	Status *bool `json:"status"`
-	// Operators holds the team's operators in the order of the answer. An operator
-	// may come twice.
+	// Operators holds the team's operators in the order of the answer. It may contain
+	// an operator twice.
 	Operators []Operator `json:"operators"`
-	// QueryPending counts the queries that wait for an operator now.
+	// QueryPending counts the queries that are currently waiting for an operator.
 	QueryPending Number `json:"queryPending"`
 }
 
-// Operator is one operator of a team. The API does not document the unit of its
-// durations. The fields are in the order of the documented answer.
+// Operator holds the statistics of one operator. The unit of the API's durations is not
+// documented. The fields are in the order of the documented answer.
 type Operator struct {
 	_ struct {
 		_ struct{} `unused:"givenName"`
@@ -33,8 +33,8 @@ type Operator struct {
 	ID Text `json:"_id"`
 	// DisplayName is the name that customers see.
 	DisplayName Text `json:"displayName"`
-	// Status is the operator's state now. Only "online" is documented. It is empty
-	// where the API gives none, and what that means is not documented.
+	// Status is the current state of the operator. Only "online" is documented. It is
+	// empty if the API omits it; the meaning of that is not documented.
 	Status Text `json:"status" optional:"true"`
 	// OnlineTime is the time online in the window.
 	OnlineTime Number `json:"onlineTime"`
@@ -44,27 +44,27 @@ type Operator struct {
 	FreeTime Number `json:"freeTime"`
 	// QueriesResolved counts the queries that were resolved in the window.
 	QueriesResolved Number `json:"queriesResolved"`
-	// AvgDurationResolved is the mean duration of the queries resolved in the
+	// AvgDurationResolved is the mean duration of the queries that were resolved in the
 	// window.
 	AvgDurationResolved Number `json:"avgDurationResolved"`
 	// QueriesAssigned counts the queries that were assigned in the window.
 	QueriesAssigned Number `json:"queriesAssigned"`
-	// SumDuration is the summed duration of the queries of the window.
+	// SumDuration is the total duration of the queries in the window.
 	SumDuration Number `json:"sumDuration"`
 	// NPS is the net promoter score over the window's responses.
 	NPS Number `json:"nps"`
 	// LastConnection is when the operator was last connected.
 	LastConnection Timestamp `json:"lastConnection"`
-	// NumberOfResponsesNPS counts the responses behind NPS.
+	// NumberOfResponsesNPS counts the responses for NPS.
 	NumberOfResponsesNPS Number `json:"numberOfResponsesNps"`
-	// QueryInProgress counts the queries the operator works on now.
+	// QueryInProgress counts the queries that the operator is currently handling.
 	QueryInProgress Number `json:"queryInProgress"`
-	// OriginsName names the origins of queries that the operator takes.
+	// OriginsName names the origins of the queries that the operator handles.
 	OriginsName Text `json:"originsName"`
 }
 
-// Operators asks for the team's operators over the window. Its errors are of the
-// type [Error].
+// Operators returns the team's operators with their statistics for the window. Its
+// errors are of the type [Error].
 func (c *Client) Operators(ctx context.Context, window Window) (*Operators, error) {
 	return read[*Operators](ctx, c, EndpointOperators, window)
 }
@@ -72,7 +72,7 @@ func (c *Client) Operators(ctx context.Context, window Window) (*Operators, erro
 func (o *Operators) target() any { return o }
 
 func (o *Operators) check() error {
-	if err := (&refusal{o.Status}).check(); err != nil {
+	if err := (&statusField{o.Status}).check(); err != nil {
 		return err
 	}
 	if o.Operators == nil {

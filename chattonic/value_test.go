@@ -54,7 +54,7 @@ func TestNumberRefuses(t *testing.T) {
 		`true`: "bool", `false`: "bool", `{}`: "object", `{"value": 1}`: "object", `[]`: "array", `[1]`: "array",
 	} {
 		_, err := operators(t, `{"operators": [{"_id": "a"}, {"_id": "b", "nps": `+text+`}]}`)
-		assert.Equal(t, answerError(chattonic.EndpointOperators, "operators.nps is of the wrong type: "+kind), err, text)
+		assert.Equal(t, answerError(chattonic.EndpointOperators, "operators.nps has the wrong type: "+kind), err, text)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestTimestampRefuses(t *testing.T) {
 		`1e999`: "out-of-range number", `true`: "bool", `{"$date": 1635735600250}`: "object", `[]`: "array",
 	} {
 		_, err := operators(t, `{"operators": [{"_id": "a", "lastConnection": `+text+`}]}`)
-		assert.Equal(t, answerError(chattonic.EndpointOperators, "operators.lastConnection is of the wrong type: "+kind), err, text)
+		assert.Equal(t, answerError(chattonic.EndpointOperators, "operators.lastConnection has the wrong type: "+kind), err, text)
 	}
 }
 

@@ -2,10 +2,10 @@ package chattonic
 
 import "time"
 
-// Window is the interval of time [Start, End) that an answer is about.
+// Window is the time interval [Start, End) that an answer covers.
 type Window struct {
-	// Name is what the window is called in a configuration, such as "24h" or
-	// "today". The API does not see it.
+	// Name is the name of the window in the configuration, such as "24h" or "today".
+	// It is not sent to the API.
 	Name string
 	// Start is the first instant of the window.
 	Start time.Time

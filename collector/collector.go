@@ -1,9 +1,9 @@
 // Package collector turns the answers of Chat-Tonic's stats API into metrics.
 //
-// The metrics stand in tables: a row is a metric, and its samples, HELP and
-// documentation follow from it. A [Collector] waits for all answers before it
-// sends the first sample, so that an endpoint that fails gives no sample but those
-// of its failure.
+// The metrics are defined in tables. A row of a table defines one metric: its samples,
+// HELP text and documentation are derived from it. A [Collector] waits for all answers
+// before it sends the first sample. For a failed request it sends only the samples that
+// report the failure.
 package collector
 
 import (
@@ -19,74 +19,77 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// API is what a team's statistics come from, such as a *chattonic.Client.
+// API is the source of a team's statistics, such as a *chattonic.Client.
 type API interface {
 	Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error)
 }
 
-// WindowSpec is a kind of window, such as the last 24 hours or the calendar day.
+// WindowSpec describes a window relative to the current time, such as the last 24 hours
+// or the current day.
 type WindowSpec interface {
-	// Name is the label window, such as "24h" or "today".
+	// Name returns the value of the label window, such as "24h" or "today".
 	Name() string
-	// At returns the window as it is at now, in the time zone of now.
+	// At returns the window at the time now. Calendar days are those of its time zone.
 	At(now time.Time) chattonic.Window
 }
 
-// Settings say how a team is asked and what its answers mean.
+// Settings are the settings of a team: what to request, and how to interpret the
+// answers.
 type Settings struct {
-	// Codename is the label team.
+	// Codename is the value of the label team.
 	Codename string
-	// API is what the team's statistics come from.
+	// API is the source of the team's statistics.
 	API API
-	// Collectors are the endpoints to ask.
+	// Collectors are the endpoints to request.
 	Collectors []chattonic.Endpoint
-	// Windows are the windows to ask for. What has no label window comes from
-	// the first.
+	// Windows are the windows to request. Metrics without the label window come from
+	// the answers for the first window.
 	Windows []WindowSpec
-	// WindowedOnly leaves out what has no label window, where the team's first
-	// window is not among those asked for.
+	// WindowedOnly omits the metrics that come from the answers for the first window.
+	// It is for callers that do not request the team's first window.
 	WindowedOnly bool
 	// Location is the time zone of calendar windows.
 	Location *time.Location
-	// Delay ends the windows that long before now.
+	// Delay is the time between the end of the windows and now.
 	Delay time.Duration
-	// DurationUnit is what the API's durations count.
+	// DurationUnit is the unit of the API's durations. The API does not document it.
 	DurationUnit time.Duration
-	// HideOperatorNames leaves empty the labels that tell who an operator is;
-	// ids stay.
+	// HideOperatorNames sets the labels that identify an operator to the empty string,
+	// except the id.
 	HideOperatorNames bool
-	// QueriesPendingThreshold is shown as it is, where it is present.
+	// QueriesPendingThreshold is exported unchanged, if it is present.
 	QueriesPendingThreshold chattonic.Number
-	// WithinBusinessHours says whether a moment is within the team's business
-	// hours; nil where it has none.
-	WithinBusinessHours func(moment time.Time) bool
+	// WithinBusinessHours reports whether a time is within the team's business hours.
+	// It is nil if none are configured.
+	WithinBusinessHours func(t time.Time) bool
 }
 
-// Team is a team to collect from. It outlives the Collectors of single scrapes,
-// and remembers what lasts from one to the next.
+// Team is a team to collect from, with the state that is kept between scrapes. It is
+// safe for concurrent use.
 type Team struct {
 	Settings
 
 	mu          sync.Mutex
-	lastSuccess map[sourceKey]chattonic.Timestamp
-	warned      map[chattonic.Endpoint]string // the problems last warned of
-	rowsWarned  map[chattonic.Endpoint]bool
+	lastSuccess map[requestKey]chattonic.Timestamp
+	lastWarning map[chattonic.Endpoint]string // of contract violations
+	warned      map[chattonic.Endpoint]bool   // by endpoint.warning
 }
 
-type sourceKey struct {
+// requestKey identifies the requests of a team across scrapes.
+type requestKey struct {
 	endpoint chattonic.Endpoint
 	window   string
 }
 
-// NewTeam returns a Team that has not been scraped yet.
+// NewTeam returns a Team with the settings.
 func NewTeam(s Settings) *Team {
 	return &Team{
-		Settings: s, lastSuccess: make(map[sourceKey]chattonic.Timestamp),
-		warned: make(map[chattonic.Endpoint]string), rowsWarned: make(map[chattonic.Endpoint]bool),
+		Settings: s, lastSuccess: make(map[requestKey]chattonic.Timestamp),
+		lastWarning: make(map[chattonic.Endpoint]string), warned: make(map[chattonic.Endpoint]bool),
 	}
 }
 
-// Collector collects from some teams for one scrape.
+// Collector collects the metrics of teams for one scrape.
 type Collector struct {
 	ctx    context.Context //nolint:containedctx // Collect has no context of its own.
 	teams  []*Team
@@ -96,8 +99,8 @@ type Collector struct {
 
 var _ prometheus.Collector = (*Collector)(nil)
 
-// New returns a Collector for one scrape of the teams, which ends with ctx. It
-// logs the failures of single endpoints. now is the clock; nil means time.Now.
+// New returns a Collector for one scrape of the teams. ctx limits the API requests. The
+// Collector logs failed requests. now is the clock; nil means time.Now.
 func New(ctx context.Context, logger log.Logger, now func() time.Time, teams ...*Team) *Collector {
 	if now == nil {
 		now = time.Now
@@ -112,28 +115,28 @@ func (*Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect asks the teams' endpoints and sends all samples.
+// Collect fetches all answers and sends all samples.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	for _, g := range c.Ask() {
+	for _, g := range c.Fetch() {
 		g.collect(ch)
 	}
 }
 
-// Answers are the answers of one scrape, and what became of each request, in
-// groups of one table.
+// Answers holds the answers of one scrape and the outcome of each request, grouped by
+// table.
 type Answers []interface {
 	collect(ch chan<- prometheus.Metric)
 	implausible(limit float64) []Implausible
 }
 
-// Ask asks every team's endpoints for all windows at the same time. It returns
-// when the last has answered or failed, which is soon after the end of the
-// Collector's context at the latest.
-func (c *Collector) Ask() (all Answers) {
+// Fetch requests all endpoints of all teams for all windows concurrently. It returns when
+// the last request has succeeded or failed, at the latest soon after the Collector's
+// context ends. Failed requests are logged and reported by metrics.
+func (c *Collector) Fetch() (all Answers) {
 	var running sync.WaitGroup
 	scrapes := make([]*teamScrape, len(c.teams))
 	for i, t := range c.teams {
-		scrapes[i] = c.start(t, &running)
+		scrapes[i] = c.startTeam(t, &running)
 	}
 	running.Wait()
 	for _, s := range scrapes {
@@ -146,107 +149,105 @@ func (c *Collector) Ask() (all Answers) {
 type teamScrape struct {
 	team    *Team
 	start   time.Time
-	scopes  []*scope   // of the windows
-	answers [][]answer // of each window, by endpoint
+	infos   []*answerInfo // one for each window
+	answers [][]answer    // of each window, by endpoint
 }
 
-// answer is what one endpoint had for one window.
+// answer is the result of requesting one endpoint for one window.
 type answer struct {
 	outcome
 	groups Answers
 }
 
-// start asks all endpoints of a team for all windows.
-func (c *Collector) start(t *Team, running *sync.WaitGroup) *teamScrape {
+// startTeam starts the requests to all endpoints of a team for all windows.
+func (c *Collector) startTeam(t *Team, running *sync.WaitGroup) *teamScrape {
 	s := &teamScrape{team: t, start: c.now()}
 	end := s.start.Add(-t.Delay).In(t.Location)
 	for w, spec := range t.Windows {
 		window := spec.At(end)
-		about := &scope{team: t.Codename, window: window.Name, first: w == 0 && !t.WindowedOnly, unit: t.DurationUnit.Seconds(), impersonal: t.HideOperatorNames}
+		info := &answerInfo{team: t.Codename, window: window.Name, firstWindow: w == 0 && !t.WindowedOnly, unitSeconds: t.DurationUnit.Seconds(), hideNames: t.HideOperatorNames}
 		answers := make([]answer, len(t.Collectors))
-		s.scopes, s.answers = append(s.scopes, about), append(s.answers, answers)
+		s.infos, s.answers = append(s.infos, info), append(s.answers, answers)
 		for i, e := range t.Collectors {
-			running.Go(func() { answers[i] = c.ask(t, e, about, window) })
+			running.Go(func() { answers[i] = c.fetch(t, e, info, window) })
 		}
 	}
 	return s
 }
 
-// groups returns what the team's endpoints answered, and what became of the
-// requests.
+// groups returns the items of the answers and the outcomes of the requests.
 func (s *teamScrape) groups() (all Answers) {
 	up := true
-	for w, about := range s.scopes {
+	for w, info := range s.infos {
 		answers := s.answers[w]
-		// Where an answer is shared with an earlier scrape, the samples cover its
-		// window.
-		read := slices.IndexFunc(answers, func(a answer) bool { return a.err == nil })
-		covered := answers[max(read, 0)].window
+		// If an answer is shared with an earlier scrape, its window is an earlier one.
+		succeeded := slices.IndexFunc(answers, func(a answer) bool { return a.err == nil })
+		covered := answers[max(succeeded, 0)].window
 		for _, a := range answers {
-			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, scope: about, items: []outcome{a.outcome}})
+			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, info: info, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
-		all = append(all, &group[chattonic.Window]{table: windowTable, scope: about, items: []chattonic.Window{covered}})
+		all = append(all, &group[chattonic.Window]{table: windowTable, info: info, items: []chattonic.Window{covered}})
 	}
-	return append(all, &group[state]{table: stateTable, scope: s.scopes[0], items: []state{{up, s.team.QueriesPendingThreshold, s.team.withinBusinessHours(s.start)}}})
+	return append(all, &group[teamState]{table: teamStateTable, info: s.infos[0], items: []teamState{{up, s.team.QueriesPendingThreshold, s.team.withinBusinessHours(s.start)}}})
 }
 
-// ask asks one endpoint for one window.
-func (c *Collector) ask(t *Team, e chattonic.Endpoint, s *scope, window chattonic.Window) answer {
+// fetch requests one endpoint for one window.
+func (c *Collector) fetch(t *Team, e chattonic.Endpoint, info *answerInfo, window chattonic.Window) answer {
 	start := time.Now()
 	a, err := t.API.Read(c.ctx, e, window)
 	result := answer{outcome: outcome{collector: chattonic.Text(e), err: err, duration: time.Since(start), window: window}}
-	key := sourceKey{e, window.Name}
+	key := requestKey{e, window.Name}
 	if err != nil {
 		level.Error(c.logger).Log("msg", "API request failed", "team", t.Codename, "collector", e, "window", window.Name, "err", err)
-		result.lastSuccess = t.lastSucceeded(key)
+		result.lastSuccess = t.getLastSuccess(key)
 		return result
 	}
 	if warning := endpoints[e].warning(a); warning != "" && t.firstWarning(e) {
 		level.Warn(c.logger).Log("msg", warning, "team", t.Codename, "window", window.Name)
 	}
-	result.groups = endpoints[e].groups(a, s)
-	if s.first {
-		result.groups = append(result.groups, &group[contract]{table: contractTable, scope: s, items: []contract{c.contract(t, e, a)}})
+	result.groups = endpoints[e].groups(a, info)
+	if info.firstWindow {
+		result.groups = append(result.groups, &group[contract]{table: contractTable, info: info, items: []contract{c.contract(t, e, a)}})
 	}
-	result.window, result.lastSuccess = a.Meta().Window, t.succeeded(key, a.Meta().ReceivedAt)
+	result.window, result.lastSuccess = a.Meta().Window, t.setLastSuccess(key, a.Meta().ReceivedAt)
 	return result
 }
 
-// withinBusinessHours returns 1 where a moment is within the team's business
-// hours, 0 where it is not, and nothing where it has none.
-func (t *Team) withinBusinessHours(moment time.Time) (n chattonic.Number) {
+// withinBusinessHours returns 1 if the time is within the team's business hours and 0 if
+// not. The number is absent if none are configured.
+func (t *Team) withinBusinessHours(at time.Time) (n chattonic.Number) {
 	switch {
 	case t.WithinBusinessHours == nil:
 		return n
-	case t.WithinBusinessHours(moment):
+	case t.WithinBusinessHours(at):
 		return chattonic.NumberOf(1)
 	default:
 		return chattonic.NumberOf(0)
 	}
 }
 
-// succeeded records when an endpoint answered, and returns that.
-func (t *Team) succeeded(key sourceKey, at time.Time) chattonic.Timestamp {
+// setLastSuccess records the time of a successful request and returns it.
+func (t *Team) setLastSuccess(key requestKey, at time.Time) chattonic.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lastSuccess[key] = chattonic.TimestampOf(at)
 	return t.lastSuccess[key]
 }
 
-// lastSucceeded returns when an endpoint last answered, if it ever has.
-func (t *Team) lastSucceeded(key sourceKey) chattonic.Timestamp {
+// getLastSuccess returns the time of the last successful request. It is absent before
+// the first.
+func (t *Team) getLastSuccess(key requestKey) chattonic.Timestamp {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lastSuccess[key]
 }
 
-// firstWarning says whether an endpoint's warning has not been logged yet. It is
-// true once.
+// firstWarning reports whether it is called for the first time for an endpoint.
 func (t *Team) firstWarning(e chattonic.Endpoint) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	first := !t.rowsWarned[e]
-	t.rowsWarned[e] = true
+	first := !t.warned[e]
+	t.warned[e] = true
 	return first
 }

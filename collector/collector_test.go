@@ -520,9 +520,9 @@ func TestHelpEndsWithTheAPIField(t *testing.T) {
 	}
 }
 
-func TestRowWithoutAFieldIsAMistake(t *testing.T) {
-	assert.PanicsWithValue(t, "collector: chattonic.Operator has no field of its own for a row", func() {
-		newTable("", nil, row[chattonic.Operator]{name: "x", values: one(func(*chattonic.Operator) number { return chattonic.NumberOf(1) })})
+func TestRowWithoutAFieldPanics(t *testing.T) {
+	assert.PanicsWithValue(t, "collector: an accessor of chattonic.Operator does not return one of its fields: set the row's source", func() {
+		newTable("", nil, row[chattonic.Operator]{name: "x", values: single(func(*chattonic.Operator) number { return chattonic.NumberOf(1) })})
 	})
 }
 

@@ -9,32 +9,32 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// contract is how an endpoint's answer departs from the documented one, and what
-// cannot be in it.
+// contract holds the differences between an endpoint's answer and the documented one,
+// and the implausible values in it.
 type contract struct {
 	endpoint chattonic.Text
 	chattonic.Contract
 	implausible []Implausible
 }
 
-// contractTable is the metrics of how the answers depart from the documentation.
+// contractTable defines the metrics about contract violations.
 var contractTable = newTable("",
 	[]label[contract]{
-		{name: "endpoint", of: func(c *contract) fmt.Stringer { return c.endpoint }},
+		{name: "endpoint", get: func(c *contract) fmt.Stringer { return c.endpoint }},
 	},
 	row[contract]{
-		name: "chattonic_api_contract_violations", present: true, source: "Found in the API's answer",
-		help: "Fields of the endpoint's last answer that are not as documented, by kind; each counts once, however many operators or rows show it, and unknown ones up to 20.",
-		by:   "kind",
+		name: "chattonic_api_contract_violations", current: true, source: fromAnswer,
+		help:    "Number of fields of the endpoint's last answer that differ from the documentation, by kind. A field counts once, however many operators or rows are affected. At most 20 unknown fields are counted.",
+		byLabel: "kind",
 		values: []value[contract]{
-			{func(c *contract) number { return count(len(c.Unknown)) }, "unknown_field"},
-			{func(c *contract) number { return count(len(c.Missing)) }, "missing_field"},
-			{func(c *contract) number { return count(len(c.implausibleFields())) }, "implausible_value"},
+			{func(c *contract) number { return integer(len(c.Unknown)) }, "unknown_field"},
+			{func(c *contract) number { return integer(len(c.Missing)) }, "missing_field"},
+			{func(c *contract) number { return integer(len(c.implausibleFields())) }, "implausible_value"},
 		},
 	},
 )
 
-// implausibleFields returns each field once, and what is wrong with it.
+// implausibleFields returns each implausible field once, with its problems.
 func (c *contract) implausibleFields() (fields []string) {
 	last := ""
 	for _, i := range c.implausible {
@@ -48,19 +48,19 @@ func (c *contract) implausibleFields() (fields []string) {
 	return fields
 }
 
-// contract returns how an answer departs from the documented one, and warns of it
-// where that has changed.
+// contract returns the contract violations of an answer. It logs a warning if they differ
+// from the last ones.
 func (c *Collector) contract(t *Team, e chattonic.Endpoint, a chattonic.Answer) contract {
 	k := contract{chattonic.Text(e), a.Meta().Contract, FindImplausible(e, a, t.DurationUnit)}
-	if problems := k.String(); t.isNew(e, problems) {
-		level.Warn(c.logger).Log("msg", `an answer is not as documented, so its metrics may be wrong; for details run "chattonic_exporter check teams"`,
-			"team", t.Codename, "endpoint", e, "fields", problems)
+	if problems := k.String(); t.warningChanged(e, problems) {
+		level.Warn(c.logger).Log("msg", "API answer differs from the documentation, so its metrics may be wrong",
+			"team", t.Codename, "endpoint", e, "fields", problems, "advice", "run chattonic_exporter check teams for details")
 	}
 	return k
 }
 
-// String returns the names of all fields with what is wrong, or "" where nothing
-// is.
+// String returns a list of all affected fields with their problems, or "" if there are
+// none.
 func (c *contract) String() string {
 	var all []string
 	for _, field := range c.Unknown {
@@ -72,15 +72,15 @@ func (c *contract) String() string {
 	return strings.Join(append(all, c.implausibleFields()...), ", ")
 }
 
-// isNew says whether the problems of an endpoint's answer differ from those that
-// were last warned of. Where there are none for a while, as in the night without
-// operators, the same problems are not new again.
-func (t *Team) isNew(e chattonic.Endpoint, problems string) bool {
+// warningChanged reports whether the problems of an endpoint's answer differ from those of
+// the last warning. An answer without problems does not reset that, so a problem that
+// disappears overnight, when there are no operators, is not logged again each morning.
+func (t *Team) warningChanged(e chattonic.Endpoint, problems string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if problems == "" || t.warned[e] == problems {
+	if problems == "" || t.lastWarning[e] == problems {
 		return false
 	}
-	t.warned[e] = problems
+	t.lastWarning[e] = problems
 	return true
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// tables are all tables, in the order of the documentation.
+// tables holds all tables, in the order of the documentation.
 var tables = []interface {
 	describe(ch chan<- *prometheus.Desc)
 	document() []Metric
 	families(Answers) []Family
-}{stateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable}
+}{teamStateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable}
 
 // Metric documents a metric.
 type Metric struct {
@@ -21,25 +21,26 @@ type Metric struct {
 	Type string
 	// Labels are the names of its labels.
 	Labels []string
-	// Help is its HELP.
+	// Help is its HELP text.
 	Help string
-	// Present says that the metric is about the moment of the scrape, whatever
-	// the window.
-	Present bool
+	// Current means that the metric describes the time of the scrape and not a window,
+	// so that the API has no past values of it.
+	Current bool
 }
 
-// Metrics documents all metrics, of the teams first and of the exporter then.
+// Metrics returns the documentation of all metrics: first those of teams, then those of
+// the exporter.
 func Metrics() (all []Metric) {
 	for _, t := range tables {
 		all = append(all, t.document()...)
 	}
-	return slices.Concat(all, ownMetrics)
+	return slices.Concat(all, exporterMetrics)
 }
 
 func (t *table[T]) document() (metrics []Metric) {
 	for i := range t.rows {
 		r := &t.rows[i]
-		metrics = append(metrics, Metric{Name: r.name, Type: "gauge", Labels: t.labelNames(r), Help: r.full, Present: r.present})
+		metrics = append(metrics, Metric{Name: r.name, Type: "gauge", Labels: t.labelNames(r), Help: r.helpText, Current: r.current})
 	}
 	return metrics
 }

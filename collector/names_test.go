@@ -41,7 +41,7 @@ func TestOperatorNamesCanBeLeftOut(t *testing.T) {
 func TestPersonalLabels(t *testing.T) {
 	var personal, others []string
 	for _, r := range operatorTable.rows {
-		for _, l := range append(operatorTable.identity, r.labels...) {
+		for _, l := range append(operatorTable.itemLabels, r.labels...) {
 			if l.personal {
 				personal = append(personal, l.name)
 			} else if !slices.Contains(others, l.name) {

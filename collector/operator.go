@@ -6,111 +6,112 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// operatorTable is the metrics of each operator.
+// operatorTable defines the metrics of each operator.
 var operatorTable = newTable("operators.",
 	[]label[chattonic.Operator]{
-		{name: "operator_id", of: func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
+		{name: "operator_id", get: func(o *chattonic.Operator) fmt.Stringer { return &o.ID }},
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_info",
-		help: "What the operator is called and may do; always 1.",
+		help: "Display name, profile and origins of the operator; always 1.",
 		labels: []label[chattonic.Operator]{
-			{name: "operator", of: func(o *chattonic.Operator) fmt.Stringer { return &o.DisplayName }, personal: true},
-			{name: "profile", of: func(o *chattonic.Operator) fmt.Stringer { return &o.Profile }},
-			{name: "origins", of: func(o *chattonic.Operator) fmt.Stringer { return &o.OriginsName }, personal: true},
+			{name: "operator", get: func(o *chattonic.Operator) fmt.Stringer { return &o.DisplayName }, personal: true},
+			{name: "profile", get: func(o *chattonic.Operator) fmt.Stringer { return &o.Profile }},
+			{name: "origins", get: func(o *chattonic.Operator) fmt.Stringer { return &o.OriginsName }, personal: true},
 		},
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_status", present: true,
-		help:   "Whether the operator is in the state of the label status (1) or not (0); unknown where the API gives none.",
-		by:     "status",
-		state:  func(o *chattonic.Operator) fmt.Stringer { return &o.Status },
-		states: []string{"online", "away", "offline", "unknown"},
+		name: "chattonic_operator_status", current: true,
+		help:    "Whether the operator is in the state of the label status (1) or not (0); unknown if the API omits it.",
+		byLabel: "status",
+		state:   func(o *chattonic.Operator) fmt.Stringer { return &o.Status },
+		states:  []string{"online", "away", "offline", "unknown"},
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_queries_in_progress", present: true,
-		help:   "Queries that the operator works on now.",
-		values: one(func(o *chattonic.Operator) number { return &o.QueryInProgress }),
+		name: "chattonic_operator_queries_in_progress", current: true,
+		help:   "Number of queries that the operator is currently handling.",
+		values: single(func(o *chattonic.Operator) number { return &o.QueryInProgress }),
 	},
 	row[chattonic.Operator]{
-		name: "chattonic_operator_last_connection_timestamp_seconds", present: true,
-		help:   "When the operator was last connected, in seconds since 1970.",
-		values: one(func(o *chattonic.Operator) number { return &o.LastConnection }),
+		name: "chattonic_operator_last_connection_timestamp_seconds", current: true,
+		help:   "Unix time in seconds when the operator was last connected.",
+		values: single(func(o *chattonic.Operator) number { return &o.LastConnection }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_online_seconds", windowed: true, duration: true, plausible: withinWindow,
-		help:   "Time online in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.OnlineTime }),
+		help:   "Seconds the operator was online in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.OnlineTime }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_away_seconds", windowed: true, duration: true, plausible: withinWindow,
-		help:   "Time away in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.AwayTime }),
+		help:   "Seconds the operator was away in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.AwayTime }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_free_seconds", windowed: true, duration: true, plausible: withinWindow,
-		help:   "Time free in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.FreeTime }),
+		help:   "Seconds the operator was free in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.FreeTime }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_queries_assigned", windowed: true,
-		help:   "Queries assigned to the operator in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.QueriesAssigned }),
+		help:   "Number of queries assigned to the operator in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.QueriesAssigned }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_queries_resolved", windowed: true,
-		help:   "Queries that the operator resolved in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.QueriesResolved }),
+		help:   "Number of queries that the operator resolved in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.QueriesResolved }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_query_duration_seconds", windowed: true, duration: true,
-		help:         "Summed duration of the operator's queries in the window.",
-		values:       one(func(o *chattonic.Operator) number { return &o.SumDuration }),
+		help:         "Total duration of the operator's queries in the window, in seconds.",
+		values:       single(func(o *chattonic.Operator) number { return &o.SumDuration }),
 		positiveWith: func(o *chattonic.Operator) number { return &o.QueriesResolved },
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_query_duration_average_seconds", windowed: true, duration: true,
-		help:   "Mean duration of the queries that the operator resolved in the window.",
-		values: one(func(o *chattonic.Operator) number { return &o.AvgDurationResolved }),
+		help:   "Mean duration of the queries that the operator resolved in the window, in seconds.",
+		values: single(func(o *chattonic.Operator) number { return &o.AvgDurationResolved }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_nps", windowed: true, plausible: score,
-		help:   "Net promoter score of the operator in the window, as it comes.",
-		values: one(func(o *chattonic.Operator) number { return &o.NPS }),
+		help:   "Net promoter score of the operator in the window, as returned by the API.",
+		values: single(func(o *chattonic.Operator) number { return &o.NPS }),
 	},
 	row[chattonic.Operator]{
 		name: "chattonic_operator_nps_responses", windowed: true,
-		help:   "Responses behind the operator's net promoter score.",
-		values: one(func(o *chattonic.Operator) number { return &o.NumberOfResponsesNPS }),
+		help:   "Number of responses for the operator's net promoter score in the window.",
+		values: single(func(o *chattonic.Operator) number { return &o.NumberOfResponsesNPS }),
 	},
 )
 
-// teamTable is the metrics of a team that come with its operators.
+// teamTable defines the metrics of a team that come from the operators endpoint.
 var teamTable = newTable("", nil,
 	row[chattonic.Operators]{
-		name: "chattonic_queries_pending", present: true,
-		help:   "Queries that wait for an operator now.",
-		values: one(func(o *chattonic.Operators) number { return &o.QueryPending }),
+		name: "chattonic_queries_pending", current: true,
+		help:   "Number of queries that are currently waiting for an operator.",
+		values: single(func(o *chattonic.Operators) number { return &o.QueryPending }),
 	},
 )
 
-// Unique returns the operators without repetitions: an answer may hold an operator
-// twice. The argument stays as it is.
+// Unique returns the operators without duplicates, because an answer may contain an
+// operator twice. Operators with the same ID are duplicates; the first one is kept. It
+// does not change its argument.
 func Unique(operators []chattonic.Operator) []chattonic.Operator {
 	seen := make(map[chattonic.Text]struct{}, len(operators))
 	for i := range operators {
-		if _, again := seen[operators[i].ID]; again {
-			return withoutRepetitions(operators)
+		if _, duplicate := seen[operators[i].ID]; duplicate {
+			return deduplicate(operators)
 		}
 		seen[operators[i].ID] = struct{}{}
 	}
 	return operators
 }
 
-func withoutRepetitions(operators []chattonic.Operator) (unique []chattonic.Operator) {
+func deduplicate(operators []chattonic.Operator) (unique []chattonic.Operator) {
 	seen := make(map[chattonic.Text]struct{}, len(operators))
 	for i := range operators {
-		if _, again := seen[operators[i].ID]; !again {
+		if _, duplicate := seen[operators[i].ID]; !duplicate {
 			seen[operators[i].ID] = struct{}{}
 			unique = append(unique, operators[i])
 		}

@@ -9,49 +9,51 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// plausible says which numbers of a row can be right. Timestamps always can.
+// plausible is the rule for the plausible values of a row. Any timestamp is plausible.
 type plausible int
 
 const (
-	// withinWindow values are times in a state, which the window bounds. Without this
-	// or score, values are counts and durations, which are not negative.
+	// withinWindow values are durations of a state, which cannot be negative or longer
+	// than the window. The zero value is for counts and other durations, which cannot
+	// be negative.
 	withinWindow plausible = iota + 1
-	// score values have a scale that is not documented.
+	// score values may be any number, because their scale is not documented.
 	score
 )
 
-// Problem is what is wrong with a value.
+// Problem describes why a value is implausible.
 type Problem string
 
-// The problems of values.
+// The problems of implausible values.
 const (
 	// ProblemNegative is a count or a duration below 0.
 	ProblemNegative Problem = "is negative"
-	// ProblemTooLong is more time in a state than the window has. Mostly the
-	// duration unit is not the one that the API counts in.
+	// ProblemTooLong is a duration of a state that is longer than the window. Usually
+	// the configured duration unit is not the one of the API.
 	ProblemTooLong Problem = "is longer than the window"
-	// ProblemNoDuration is resolved queries that took no time.
-	ProblemNoDuration Problem = "is 0 though queries were resolved"
+	// ProblemNoDuration is a total duration of 0 although queries were resolved.
+	ProblemNoDuration Problem = "is 0 although queries were resolved"
 )
 
-// Implausible is a field with values that cannot be right.
+// Implausible is a field with implausible values.
 type Implausible struct {
 	// Field is the field's name, as in chattonic.Contract.
 	Field string
-	// Problem is what is wrong.
+	// Problem is the reason.
 	Problem Problem
-	// Times is how many operators or rows have the problem.
-	Times int
+	// Count is the number of operators or rows with the problem.
+	Count int
 }
 
-// FindImplausible returns what cannot be right in an answer of the endpoint if its
-// durations count unit, by field and problem. Sums and means of durations may be longer than the
-// window, as an operator has several queries at a time and some began before it.
+// FindImplausible returns the implausible fields of an endpoint's answer, sorted by field
+// and problem. unit is the unit of the answer's durations. Total and mean durations of
+// queries may be longer than the window, because an operator handles several queries at
+// once and queries may start before the window.
 func FindImplausible(e chattonic.Endpoint, a chattonic.Answer, unit time.Duration) (all []Implausible) {
 	window := a.Meta().Window
-	// The API may round up what it counts.
+	// The API may round durations up.
 	limit := float64(window.End.Sub(window.Start))/float64(unit) + 1
-	for _, g := range endpoints[e].groups(a, &scope{}) {
+	for _, g := range endpoints[e].groups(a, &answerInfo{}) {
 		all = append(all, g.implausible(limit)...)
 	}
 	slices.SortFunc(all, func(a, b Implausible) int {
@@ -60,20 +62,20 @@ func FindImplausible(e chattonic.Endpoint, a chattonic.Answer, unit time.Duratio
 	return all
 }
 
-// implausible counts the values that cannot be right. The limit is of times in a
-// state, in the API's unit.
+// implausible returns the implausible fields of the group. The limit is the maximum
+// duration of a state, in the API's unit.
 func (g *group[T]) implausible(limit float64) (all []Implausible) {
 	for i := range g.table.rows {
 		r := &g.table.rows[i]
-		for _, of := range r.values {
+		for _, value := range r.values {
 			counts := make(map[Problem]int)
 			for k := range g.items {
-				n, ok := of.of(&g.items[k]).(*chattonic.Number)
+				n, ok := value.get(&g.items[k]).(*chattonic.Number)
 				if !ok {
-					break // a timestamp
+					break // it is a timestamp
 				}
 				v, present := n.Float64()
-				if !present || v > 0 && r.plausible != withinWindow { // as most are
+				if !present || v > 0 && r.plausible != withinWindow { // the common case, without a call
 					continue
 				}
 				if p := r.problem(&g.items[k], v, limit); p != "" {
@@ -82,14 +84,14 @@ func (g *group[T]) implausible(limit float64) (all []Implausible) {
 			}
 			for p, n := range counts {
 				var item T
-				all = append(all, Implausible{g.table.path + fieldName(&item, of.of(&item)), p, n})
+				all = append(all, Implausible{g.table.path + fieldName(&item, value.get(&item)), p, n})
 			}
 		}
 	}
 	return all
 }
 
-// problem returns what is wrong with a number of an item, or "".
+// problem returns the problem of an item's value, or "" if it is plausible.
 func (r *row[T]) problem(item *T, v, limit float64) Problem {
 	switch {
 	case v < 0 && r.plausible != score:
@@ -97,7 +99,7 @@ func (r *row[T]) problem(item *T, v, limit float64) Problem {
 	case v > limit && r.plausible == withinWindow:
 		return ProblemTooLong
 	case v == 0 && r.positiveWith != nil:
-		if other, _ := r.positiveWith(item).Float64(); other > 0 {
+		if n, _ := r.positiveWith(item).Float64(); n > 0 {
 			return ProblemNoDuration
 		}
 	}

@@ -11,51 +11,54 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// row is one metric. Descriptor, HELP, documentation, samples and the check for
-// implausible values follow from it. T is what an answer has a list of, such as
-// an operator.
+// row defines one metric. Its descriptor, HELP text, documentation, samples and the check
+// for implausible values are derived from it. T is the type of the items that the
+// samples come from, such as an operator.
 type row[T any] struct {
 	name string
-	// help says what the metric is. HELP ends with the source, or without one with
-	// the API fields that the accessors return.
+	// help describes the metric, and source says where it comes from. Without a source
+	// it comes from the API fields that the accessors return. HELP consists of both.
 	help, source string
-	// windowed metrics cover the window and have the label window. The others come
-	// from the answer for the team's first window.
+	// windowed metrics have the label window. The others come from the answer for the
+	// team's first window.
 	windowed bool
-	// present metrics describe the moment of the scrape, whatever the window, so
-	// that the API cannot be asked for their past.
-	present bool
-	// duration values are in the team's duration unit, samples in seconds.
+	// current metrics describe the time of the scrape and not the window, so that the
+	// API has no past values of them.
+	current bool
+	// duration values are converted from the team's duration unit to seconds.
 	duration bool
-	// values are the metric's samples. Several differ in the label by.
-	values []value[T]
-	by     string
-	// labels are labels from fields. A row without values has one sample, 1.
+	// values are the accessors of the metric's samples. If there are several, byLabel
+	// is the label that distinguishes them.
+	values  []value[T]
+	byLabel string
+	// labels are additional labels of the metric. A row without values has one sample
+	// with the value 1.
 	labels []label[T]
-	// state makes the metric a state set, with the label by: 1 for the present
-	// state and 0 for the others in states. The last of states stands for an empty
-	// one.
+	// state makes the metric a state set with the label byLabel: 1 for the current
+	// state and 0 for the other states. The last of states replaces an empty state.
 	state  func(*T) fmt.Stringer
 	states []string
-	// combine is how the values of several rows of an answer become one.
+	// combine defines how the values of several rows of an answer become one sample.
 	combine combine
-	// plausible says which values can be right.
+	// plausible is the rule for plausible values.
 	plausible plausible
-	// positiveWith is a number beside which the value cannot be 0 unless the number
-	// is, or nil.
+	// positiveWith returns a number of the item. If that is positive, a value of 0 is
+	// implausible. It may be nil.
 	positiveWith func(*T) number
 
-	desc *prometheus.Desc
-	full string // HELP
-	// sorted are the labels from fields, of the table and of the row, by name. They
-	// are empty where the row has none of its own.
-	sorted []label[T]
+	// The fields below are set by newTable.
+
+	desc     *prometheus.Desc
+	helpText string // for HELP
+	// sortedLabels are the labels of the table and of the row, sorted by name. They are
+	// empty if the row has no labels.
+	sortedLabels []label[T]
 }
 
-// value is a number of a T, and the value of the label by.
+// value is the accessor of a number in a T, and the value of the label byLabel.
 type value[T any] struct {
-	of    func(*T) number
-	label string
+	get     func(*T) number
+	byValue string
 }
 
 // number is a value that may be absent.
@@ -63,52 +66,51 @@ type number interface {
 	Float64() (v float64, present bool)
 }
 
-// count is a number that is always present.
-type count int
+// integer is a number that is always present.
+type integer int
 
-// Float64 returns the count.
-func (c count) Float64() (v float64, present bool) { return float64(c), true }
+// Float64 returns the number.
+func (i integer) Float64() (v float64, present bool) { return float64(i), true }
 
 // label is a label whose value is a field.
 type label[T any] struct {
 	name string
-	of   func(*T) fmt.Stringer
-	// personal labels tell who somebody is. They are empty where a team hides the
-	// names of its operators.
+	get  func(*T) fmt.Stringer
+	// personal labels identify a person. They are empty if the team hides the names of
+	// its operators.
 	personal bool
 }
 
-// combine is how the values of several rows of an answer become one.
+// combine defines how the values of several rows of an answer become one sample. The zero
+// value means that they cannot be combined: there is no sample.
 type combine int
 
 const (
-	// sum values add up. Without this or latest, values cannot be combined: they
-	// need an answer with one row.
+	// sum adds the values.
 	sum combine = iota + 1
-	// latest values are those of the latest row, which is the first.
+	// latest takes the value of the first row, which is the latest.
 	latest
 )
 
-// one is the values of a metric with a single one.
-func one[T any](of func(*T) number) []value[T] { return []value[T]{{of: of}} }
+// single returns the values of a row with one sample for each item.
+func single[T any](get func(*T) number) []value[T] { return []value[T]{{get: get}} }
 
-// table is the metrics of one kind of item, with the labels that all of them have
-// beside team and window.
+// table defines the metrics of one type of item.
 type table[T any] struct {
-	identity []label[T]
-	rows     []row[T]
-	path     string // of the items in the answer, such as "operators."
+	itemLabels []label[T] // labels of all rows, besides team and window
+	rows       []row[T]
+	path       string // prefix of the items' field names, such as "operators."
 }
 
-// newTable completes the rows.
-func newTable[T any](path string, identity []label[T], rows ...row[T]) *table[T] {
-	t := &table[T]{identity: identity, rows: rows, path: path}
+// newTable returns a table and sets the derived fields of its rows.
+func newTable[T any](path string, itemLabels []label[T], rows ...row[T]) *table[T] {
+	t := &table[T]{itemLabels: itemLabels, rows: rows, path: path}
 	for i := range t.rows {
 		r := &t.rows[i]
-		r.full = t.fullHelp(r)
-		r.desc = prometheus.NewDesc(r.name, r.full, t.labelNames(r), nil)
+		r.helpText = t.helpText(r)
+		r.desc = prometheus.NewDesc(r.name, r.helpText, t.labelNames(r), nil)
 		if len(r.labels) > 0 {
-			r.sorted = slices.SortedFunc(slices.Values(slices.Concat(identity, r.labels)), func(a, b label[T]) int { return cmp.Compare(a.name, b.name) })
+			r.sortedLabels = slices.SortedFunc(slices.Values(slices.Concat(itemLabels, r.labels)), func(a, b label[T]) int { return cmp.Compare(a.name, b.name) })
 		}
 	}
 	return t
@@ -123,11 +125,11 @@ func (t *table[T]) describe(ch chan<- *prometheus.Desc) {
 // labelNames returns the names of a row's labels in the order of its label values.
 func (t *table[T]) labelNames(r *row[T]) []string {
 	names := []string{"team"}
-	for _, l := range slices.Concat(t.identity, r.labels) {
+	for _, l := range slices.Concat(t.itemLabels, r.labels) {
 		names = append(names, l.name)
 	}
-	if r.by != "" {
-		names = append(names, r.by)
+	if r.byLabel != "" {
+		names = append(names, r.byLabel)
 	}
 	if r.windowed {
 		names = append(names, "window")
@@ -135,8 +137,8 @@ func (t *table[T]) labelNames(r *row[T]) []string {
 	return names
 }
 
-// fullHelp ends with the API fields that the metric comes from.
-func (t *table[T]) fullHelp(r *row[T]) string {
+// helpText returns the HELP text of a row: its description and its source.
+func (t *table[T]) helpText(r *row[T]) string {
 	source := r.source
 	if source == "" {
 		source = "API field: " + strings.Join(t.fields(r), ", ")
@@ -144,16 +146,16 @@ func (t *table[T]) fullHelp(r *row[T]) string {
 	return r.help + " " + source + "."
 }
 
-// fields returns the names that the fields of a row have in the API.
+// fields returns the names of the API fields that a row reads.
 func (t *table[T]) fields(r *row[T]) (names []string) {
 	var item T
 	if len(r.labels) > 0 {
-		for _, l := range slices.Concat(t.identity, r.labels) {
-			names = append(names, fieldName(&item, l.of(&item)))
+		for _, l := range slices.Concat(t.itemLabels, r.labels) {
+			names = append(names, fieldName(&item, l.get(&item)))
 		}
 	}
 	for _, v := range r.values {
-		names = append(names, fieldName(&item, v.of(&item)))
+		names = append(names, fieldName(&item, v.get(&item)))
 	}
 	if r.state != nil {
 		names = append(names, fieldName(&item, r.state(&item)))
@@ -161,61 +163,61 @@ func (t *table[T]) fields(r *row[T]) (names []string) {
 	return names
 }
 
-// fieldName returns the JSON name of the field of item that the pointer is to.
-// An accessor that returns anything else is a mistake in a table.
+// fieldName returns the JSON name of the field of item that the pointer points to. It
+// panics if there is none: then an accessor in a table is wrong.
 func fieldName[T any](item *T, pointer any) string {
-	at, fields := reflect.ValueOf(pointer), reflect.ValueOf(item).Elem()
+	target, fields := reflect.ValueOf(pointer), reflect.ValueOf(item).Elem()
 	for i := range fields.NumField() {
-		if f := fields.Field(i); at.Kind() == reflect.Pointer && f.CanAddr() && f.Addr().Pointer() == at.Pointer() && f.Type() == at.Type().Elem() {
+		if f := fields.Field(i); target.Kind() == reflect.Pointer && f.CanAddr() && f.Addr().Pointer() == target.Pointer() && f.Type() == target.Type().Elem() {
 			name, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
 			return name
 		}
 	}
-	panic(fmt.Sprintf("collector: %T has no field of its own for a row", *item))
+	panic(fmt.Sprintf("collector: an accessor of %T does not return one of its fields: set the row's source", *item))
 }
 
-// scope is what all samples of one answer have in common.
-type scope struct {
+// answerInfo holds what the samples of one answer have in common.
+type answerInfo struct {
+	// team and window are label values.
 	team, window string
-	// first says that the answer is the one for the team's first window.
-	first bool
-	// unit is the duration unit in seconds.
-	unit float64
-	// impersonal leaves personal labels empty.
-	impersonal bool
+	// firstWindow means that the answer is for the team's first window.
+	firstWindow bool
+	// unitSeconds is the team's duration unit in seconds.
+	unitSeconds float64
+	// hideNames leaves personal labels empty.
+	hideNames bool
 }
 
 // value returns the value of the label for an item.
-func (l *label[T]) value(item *T, s *scope) string {
-	if l.personal && s.impersonal {
+func (l *label[T]) value(item *T, info *answerInfo) string {
+	if l.personal && info.hideNames {
 		return ""
 	}
-	return l.of(item).String()
+	return l.get(item).String()
 }
 
-// group is the items that one answer has for a table.
+// group holds the items of one answer for one table.
 type group[T any] struct {
 	table *table[T]
-	scope *scope
+	info  *answerInfo
 	items []T
-	// combined items give one sample for each row: the rows of a dashboard, the
-	// latest first.
+	// combined items are combined into one sample for each value, see row.combine.
+	// They are sorted, the latest first.
 	combined bool
 }
 
-// sample is a number, and what its labels come from.
+// sample is a value with the sources of its labels.
 type sample[T any] struct {
-	item  *T
-	index int    // of the item in the group
-	by    string // value of the label by
-	value float64
+	item    *T
+	index   int    // of the item in the group
+	byValue string // value of the label byLabel
+	value   float64
 }
 
-// samples ranges over the samples that a row has in the group, in the order of
-// the answer.
+// samples iterates over the samples of a row in the group, in the order of the answer.
 func (g *group[T]) samples(r *row[T]) iter.Seq[sample[T]] {
 	return func(yield func(sample[T]) bool) {
-		if !r.windowed && !g.scope.first {
+		if !r.windowed && !g.info.firstWindow {
 			return
 		}
 		for i := range g.items {
@@ -236,11 +238,11 @@ func (g *group[T]) samples(r *row[T]) iter.Seq[sample[T]] {
 				}
 			default:
 				for k := range r.values {
-					v, present := r.number(g.scope, items, k)
+					v, present := r.number(g.info, items, k)
 					if !present {
 						continue
 					}
-					if s.by, s.value = r.values[k].label, v; !yield(s) {
+					if s.byValue, s.value = r.values[k].byValue, v; !yield(s) {
 						return
 					}
 				}
@@ -251,51 +253,50 @@ func (g *group[T]) samples(r *row[T]) iter.Seq[sample[T]] {
 
 // yieldStates yields the samples of a state set.
 func (r *row[T]) yieldStates(s sample[T], yield func(sample[T]) bool) bool {
-	present, known := cmp.Or(r.state(s.item).String(), r.states[len(r.states)-1]), false
+	current, known := cmp.Or(r.state(s.item).String(), r.states[len(r.states)-1]), false
 	for _, state := range r.states {
-		s.by, s.value = state, 0
-		if state == present {
+		s.byValue, s.value = state, 0
+		if state == current {
 			s.value, known = 1, true
 		}
 		if !yield(s) {
 			return false
 		}
 	}
-	s.by, s.value = present, 1
+	s.byValue, s.value = current, 1
 	return known || yield(s)
 }
 
-// number returns the k-th value of the row for the items, which are one or are
-// combined.
-func (r *row[T]) number(s *scope, items []T, k int) (v float64, present bool) {
-	of := r.values[k].of
+// number returns the k-th value of the row, combined from all items.
+func (r *row[T]) number(info *answerInfo, items []T, k int) (v float64, present bool) {
+	get := r.values[k].get
 	switch {
 	case len(items) == 1 || r.combine == latest:
-		v, present = of(&items[0]).Float64()
+		v, present = get(&items[0]).Float64()
 	case r.combine == sum:
 		for i := range items {
-			if n, ok := of(&items[i]).Float64(); ok {
+			if n, ok := get(&items[i]).Float64(); ok {
 				v, present = v+n, true
 			}
 		}
 	}
 	if r.duration {
-		v *= s.unit
+		v *= info.unitSeconds
 	}
 	return v, present
 }
 
 // labelValues returns the values of a sample's labels in the order of labelNames.
 func (g *group[T]) labelValues(r *row[T], s sample[T]) []string {
-	values := []string{g.scope.team}
-	for _, l := range slices.Concat(g.table.identity, r.labels) {
-		values = append(values, l.value(s.item, g.scope))
+	values := []string{g.info.team}
+	for _, l := range slices.Concat(g.table.itemLabels, r.labels) {
+		values = append(values, l.value(s.item, g.info))
 	}
-	if r.by != "" {
-		values = append(values, s.by)
+	if r.byLabel != "" {
+		values = append(values, s.byValue)
 	}
 	if r.windowed {
-		values = append(values, g.scope.window)
+		values = append(values, g.info.window)
 	}
 	return values
 }

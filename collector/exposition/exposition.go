@@ -1,8 +1,7 @@
-// Package exposition writes gauges as text in the formats of Prometheus and
-// OpenMetrics.
+// Package exposition writes gauges in the text formats of Prometheus and OpenMetrics.
 //
-// A scrape has many samples that differ in little but their number. Their labels
-// are rendered once, by [AppendLabel], and a [Writer] copies them into each line.
+// Many samples of a scrape have the same labels. They are rendered once, by
+// [AppendLabel], and a [Writer] copies them into each line.
 package exposition
 
 import (
@@ -14,38 +13,38 @@ import (
 	"time"
 )
 
-// pieceSize is the number of bytes that a Writer collects before it writes them.
-const pieceSize = 64 << 10
+// chunkSize is the number of bytes that a Writer buffers before it writes them.
+const chunkSize = 64 << 10
 
-// Writer writes metric families of gauges, one after the other.
+// Writer writes metric families of gauges. Close must be called at the end.
 type Writer struct {
 	out         io.Writer
 	openMetrics bool
-	timestamp   string // of each sample, with the blank before it
-	name        string // of the family
-	header      int    // where buf has the family's header while it has no samples, or -1
+	timestamp   string // of each sample, with a leading space
+	name        string // of the current family
+	header      int    // offset of the family's header in buf; -1 once it has samples
 	buf         []byte
 	err         error
 }
 
-// buffers keeps the buffers of Writers. Without it each scrape of a small team
-// allocates more than all it writes.
-var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, pieceSize+pieceSize/4)) }}
+// buffers pools the buffers of Writers. Without it, a scrape of a small team allocates
+// more bytes than it writes.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, chunkSize+chunkSize/4)) }}
 
-// NewWriter returns a Writer in the format of OpenMetrics or of Prometheus. Close
-// ends it.
+// NewWriter returns a Writer for the OpenMetrics text format or, if openMetrics is false,
+// for the Prometheus text format.
 func NewWriter(out io.Writer, openMetrics bool) *Writer {
 	buf, _ := buffers.Get().(*[]byte)
 	return &Writer{out: out, openMetrics: openMetrics, header: -1, buf: (*buf)[:0]}
 }
 
-// SetTimestamp gives a timestamp in milliseconds to the samples that follow. Its
-// form is that of OpenMetrics: seconds since 1970.
-func (w *Writer) SetTimestamp(at time.Time) {
-	w.timestamp = " " + strconv.FormatFloat(float64(at.UnixMilli())/1e3, 'f', -1, 64)
+// SetTimestamp sets the timestamp of the following samples, with millisecond precision.
+// It is written in the OpenMetrics format: seconds since 1970.
+func (w *Writer) SetTimestamp(t time.Time) {
+	w.timestamp = " " + strconv.FormatFloat(float64(t.UnixMilli())/1e3, 'f', -1, 64)
 }
 
-// Family begins a metric family. A family without samples is not written.
+// Family starts a metric family. A family without samples is not written.
 func (w *Writer) Family(name, help string) {
 	w.dropEmptyFamily()
 	w.name, w.header = name, len(w.buf)
@@ -58,8 +57,8 @@ func (w *Writer) Family(name, help string) {
 	w.buf = append(append(append(w.buf, "\n# TYPE "...), name...), " gauge\n"...)
 }
 
-// Sample writes a sample of the family. The pieces of labels are joined as they
-// are: each label is rendered by AppendLabel, with a comma before the next one.
+// Sample writes a sample of the family. The rendered labels are concatenated without
+// separators, so the caller must add a comma between labels.
 func (w *Writer) Sample(value float64, labels ...[]byte) {
 	w.header = -1
 	b := append(append(w.buf, w.name...), '{')
@@ -68,12 +67,12 @@ func (w *Writer) Sample(value float64, labels ...[]byte) {
 	}
 	b = appendNumber(append(b, '}', ' '), value, w.openMetrics)
 	w.buf = append(append(b, w.timestamp...), '\n')
-	if len(w.buf) >= pieceSize {
+	if len(w.buf) >= chunkSize {
 		w.write()
 	}
 }
 
-// Flush writes what is left and returns the first error of the underlying
+// Flush writes the buffered bytes. It returns the first error of the underlying
 // io.Writer. More families may follow.
 func (w *Writer) Flush() error {
 	w.dropEmptyFamily()
@@ -81,7 +80,7 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-// Close releases the Writer's buffer. It does not flush.
+// Close releases the Writer's buffer without writing it. Call Flush before.
 func (w *Writer) Close() {
 	buf := w.buf
 	*w = Writer{}
@@ -101,30 +100,30 @@ func (w *Writer) write() {
 	w.buf = w.buf[:0]
 }
 
-// HELP texts of OpenMetrics escape quotes, those of Prometheus do not.
+// OpenMetrics escapes quotes in HELP texts, the Prometheus format does not.
 var (
 	plainHelpEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
 	helpEscaper      = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 )
 
-// AppendLabel appends a label, such as team="acme".
+// AppendLabel appends a label such as team="acme" and escapes its value.
 func AppendLabel(b []byte, name, value string) []byte {
 	b = append(append(b, name...), '=', '"')
-	// Few values need it, and strings.ContainsAny takes four times as long.
+	// Few values need escaping. strings.ContainsAny takes four times as long.
 	if strings.IndexByte(value, '"') >= 0 || strings.IndexByte(value, '\\') >= 0 || strings.IndexByte(value, '\n') >= 0 {
 		value = helpEscaper.Replace(value)
 	}
 	return append(append(b, value...), '"')
 }
 
-// appendNumber appends a number as the encoders of prometheus/common write it.
+// appendNumber appends a number in the same format as prometheus/common.
 func appendNumber(b []byte, v float64, openMetrics bool) []byte {
-	if v == math.Trunc(v) && math.Abs(v) < 1e6 { // from there on the format g has an exponent
+	if v == math.Trunc(v) && math.Abs(v) < 1e6 { // larger numbers have an exponent in the format g
 		b = strconv.AppendInt(b, int64(v), 10)
 		if openMetrics {
 			b = append(b, ".0"...)
 		}
 		return b
 	}
-	return strconv.AppendFloat(b, v, 'g', -1, 64) // which has a point, an exponent or a name
+	return strconv.AppendFloat(b, v, 'g', -1, 64) // never looks like an integer
 }

@@ -165,8 +165,8 @@ func TestLargePagesComeInPieces(t *testing.T) {
 		total := 0
 		for i, size := range out.sizes {
 			total += size
-			assert.Less(t, size, pieceSize+line)
-			assert.True(t, size >= pieceSize || i == len(out.sizes)-1)
+			assert.Less(t, size, chunkSize+line)
+			assert.True(t, size >= chunkSize || i == len(out.sizes)-1)
 		}
 		if last == 0 {
 			assert.Equal(t, len("# HELP queries Help.\n# TYPE queries gauge\n")+100_000*line, total)

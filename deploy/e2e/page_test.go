@@ -296,9 +296,9 @@ func TestPagesInABrowser(t *testing.T) {
 	b.open(t, exporter, 1280, 800)
 	end()
 	b.run(t, refresh)
-	b.await(t, `document.querySelector('#problem').textContent.startsWith('The exporter does not answer: what is shown is old')`)
+	b.await(t, `document.querySelector('#problem').textContent.startsWith('The exporter does not respond. The data shown is old.')`)
 	assert.Len(t, value[[]string](t, b, codenames), 3, "it stays")
-	assert.Equal(t, value[string](t, b, `document.querySelector('#problem').textContent`), value[string](t, b, `document.querySelector('#said').textContent`))
+	assert.Equal(t, value[string](t, b, `document.querySelector('#problem').textContent`), value[string](t, b, `document.querySelector('#announcement').textContent`))
 
 	// What was looked for would have been seen.
 	b.run(t, `document.head.append(Object.assign(document.createElement('style'), {textContent: 'p { color: red }'})); console.error('x'); fetch('http://localhost:1/').catch(() => 0); 1`)
@@ -317,7 +317,7 @@ func testKeyboard(t *testing.T, b *browser) {
 	b.tabTo(t, `document.activeElement.id === 'filter'`)
 	b.do(t, chromedp.KeyEvent("GLOB"))
 	assert.Equal(t, []string{"globex"}, value[[]string](t, b, codenames))
-	b.await(t, `document.querySelector('#said').textContent === '1 of 3 shown'`)
+	b.await(t, `document.querySelector('#announcement').textContent === '1 of 3 shown'`)
 	b.do(t, chromedp.KeyEvent(strings.Repeat(kb.Backspace, 4)))
 	assert.Len(t, value[[]string](t, b, codenames), 3)
 
@@ -326,7 +326,7 @@ func testKeyboard(t *testing.T, b *browser) {
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	const sorted = `document.querySelector('#teams th[aria-sort]')?.textContent + ' ' + document.querySelector('#teams th[aria-sort]')?.getAttribute('aria-sort')`
 	assert.Equal(t, "Pending descending", value[string](t, b, sorted))
-	assert.Equal(t, "Sorted by Pending, descending", value[string](t, b, `document.querySelector('#said').textContent`))
+	assert.Equal(t, "Sorted by Pending, descending", value[string](t, b, `document.querySelector('#announcement').textContent`))
 	assert.Equal(t, []int{12, 3, 0}, value[[]int](t, b, pending))
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	assert.Equal(t, "Pending ascending", value[string](t, b, sorted))
@@ -355,14 +355,14 @@ func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape f
 	assert.Equal(t, "descending", value[string](t, b, `document.querySelector('#teams th[aria-sort]').getAttribute('aria-sort')`))
 	assert.Equal(t, "globex", value[[]string](t, b, codenames)[0], "by the last good answer")
 	assert.Contains(t, value[string](t, b, `document.querySelector('#teams .failing .age').textContent`), "old: ")
-	assert.Equal(t, "3 teams: 2 answering, 1 failing", value[string](t, b, `document.querySelector('#said').textContent`))
+	assert.Equal(t, "3 teams: 2 answering, 1 failing", value[string](t, b, `document.querySelector('#announcement').textContent`))
 
-	before := value[string](t, b, `document.querySelector('#at').textContent`)
+	before := value[string](t, b, `document.querySelector('#now').textContent`)
 	time.Sleep(1100 * time.Millisecond) // the page shows seconds
-	b.run(t, `document.querySelector('#said').textContent = 'nothing since'`)
+	b.run(t, `document.querySelector('#announcement').textContent = 'nothing since'`)
 	b.run(t, refresh)
-	b.await(t, fmt.Sprintf(`document.querySelector('#at').textContent !== %q`, before))
-	assert.Equal(t, "nothing since", value[string](t, b, `document.querySelector('#said').textContent`), "what is as it was is not told again")
+	b.await(t, fmt.Sprintf(`document.querySelector('#now').textContent !== %q`, before))
+	assert.Equal(t, "nothing since", value[string](t, b, `document.querySelector('#announcement').textContent`), "what is as it was is not told again")
 
 	// The order follows the values.
 	ask(t, http.MethodPost, simulator+"/fault?team=globex&name=none")
@@ -372,7 +372,7 @@ func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape f
 	b.await(t, `document.querySelector('#teams tbody th').textContent === 'acme'`)
 	assert.Equal(t, []int{20, 7, 1}, value[[]int](t, b, pending))
 	assert.Equal(t, "globex", value[string](t, b, focused), "also where its row moves")
-	assert.Equal(t, "3 teams: 3 answering, 0 failing", value[string](t, b, `document.querySelector('#said').textContent`))
+	assert.Equal(t, "3 teams: 3 answering, 0 failing", value[string](t, b, `document.querySelector('#announcement').textContent`))
 }
 
 func testTeamPage(t *testing.T, b *browser, exporter string) {

@@ -89,7 +89,7 @@ func (a *asker) ask(ctx context.Context, at time.Time) (written []family, err er
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	a.fail = fail
-	families := collector.New(ctx, a.logger, func() time.Time { return at }, a.teams...).Ask().Families()
+	families := collector.New(ctx, a.logger, func() time.Time { return at }, a.teams...).Fetch().Families()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (a *asker) ask(ctx context.Context, at time.Time) (written []family, err er
 	defer w.Close()
 	w.SetTimestamp(at)
 	for _, f := range families {
-		if f.Present {
+		if f.Current {
 			continue
 		}
 		f.Write(w)

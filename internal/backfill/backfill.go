@@ -3,7 +3,7 @@
 // blocks of.
 //
 // What is left out is what the API tells of the present alone, and what the
-// exporter says of itself and of its configuration: collector.Metric.Present.
+// exporter says of itself and of its configuration: collector.Metric.Current.
 //
 // The file has the syntax of OpenMetrics, each metric in one piece. Within it the
 // samples are in the order of time, while OpenMetrics would have those of each
@@ -91,7 +91,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 // presentMetrics are the names of the teams' metrics that are left out.
 func presentMetrics() (names []string) {
 	for _, m := range collector.Metrics() {
-		if m.Present {
+		if m.Current {
 			names = append(names, m.Name)
 		}
 	}

@@ -153,7 +153,7 @@ func unbroken(t *testing.T, o Options) string {
 func scraped(t *testing.T, s *simulated, at time.Time) string {
 	t.Helper()
 	s.now.Store(&at)
-	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry())})
+	f := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Metrics: collector.NewExporterMetrics(prometheus.NewRegistry())})
 	require.NoError(t, f.Apply(s.config(t, twoTeams)))
 	defer f.Close()
 	teams, release := f.Teams()
@@ -164,7 +164,7 @@ func scraped(t *testing.T, s *simulated, at time.Time) string {
 	require.NoError(t, err)
 	left := map[string]bool{}
 	for _, m := range collector.Metrics() {
-		left[m.Name] = m.Present
+		left[m.Name] = m.Current
 	}
 	var page bytes.Buffer
 	for _, family := range families {
@@ -298,8 +298,8 @@ func TestWrongInput(t *testing.T) {
 		{"--output is needed: the file to write", func(o *Options) { o.Output = "" }},
 		{"--start and --end are needed", func(o *Options) { o.Start = "" }},
 		{"--start and --end are needed", func(o *Options) { o.End = "" }},
-		{`--start "soon" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.Start = "soon" }},
-		{`--end "soon" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.End = "soon" }},
+		{`--start "soon" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.Start = "soon" }},
+		{`--end "soon" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.End = "soon" }},
 		{"--end 2021-11-30 is before --start 2021-12-01", func(o *Options) { o.End = "2021-11-30" }},
 		{"--end 2021-12-15T12:34:57Z has not come yet: use a time up to now", func(o *Options) { o.End = "2021-12-15T12:34:57Z" }},
 		{"--start 2021-12-01T00:00:00.5Z has a fraction of a second: use whole seconds", func(o *Options) { o.Start = "2021-12-01T00:00:00.5Z" }},
@@ -403,12 +403,12 @@ func TestFailingCallEndsTheRun(t *testing.T) {
 		return call == fails
 	})
 	// Nothing is done, so nothing is left.
-	require.EqualError(t, Run(t.Context(), o), `team "acme", window 24h from 2021-11-30T00:00:00Z to 2021-12-01T00:00:00Z: asking the operators endpoint: HTTP 500`)
+	require.EqualError(t, Run(t.Context(), o), `team "acme", window 24h from 2021-11-30T00:00:00Z to 2021-12-01T00:00:00Z: requesting the operators endpoint: HTTP 500`)
 	assert.Empty(t, names(t, filepath.Dir(o.Output)))
 
 	s.calls.Store(0)
 	fails = 4
-	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: asking the operators endpoint: HTTP 500: 3 of 13 steps are done, and --resume goes on from there`
+	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: requesting the operators endpoint: HTTP 500: 3 of 13 steps are done, and --resume goes on from there`
 	require.EqualError(t, Run(t.Context(), o), want)
 	assert.EqualValues(t, 4, s.calls.Load(), "it is at an end")
 	assert.Equal(t, []string{"past.om.partial"}, names(t, filepath.Dir(o.Output)))
@@ -433,7 +433,7 @@ func TestCallThatHangsIsEnded(t *testing.T) {
 	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
 	err := Run(ctx, o)
 	require.ErrorContains(t, err, `team "globex", window `)
-	require.ErrorContains(t, err, "asking the dashboard endpoint: no answer in time")
+	require.ErrorContains(t, err, "requesting the dashboard endpoint: no complete answer before the timeout")
 }
 
 func TestFirstFailureEndsAStep(t *testing.T) {
@@ -441,7 +441,7 @@ func TestFirstFailureEndsAStep(t *testing.T) {
 	o := s.options(t)
 	o.MaxCalls = 1
 	s.meet(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusForbidden); return true })
-	require.ErrorContains(t, Run(t.Context(), o), "the access token may not see this team")
+	require.ErrorContains(t, Run(t.Context(), o), "the access token has no access to this team")
 	assert.EqualValues(t, 1, s.calls.Load())
 }
 
@@ -704,7 +704,7 @@ func TestSeveralRowsAreWarnedOfOnce(t *testing.T) {
 	var logs bytes.Buffer
 	o.Logger, o.Codenames = log.NewLogfmtLogger(log.NewSyncWriter(&logs)), []string{"acme"}
 	require.NoError(t, Run(t.Context(), o))
-	assert.Equal(t, 1, strings.Count(logs.String(), "level=warn msg=\"the dashboard answers with several rows"), logs.String())
+	assert.Equal(t, 1, strings.Count(logs.String(), "level=warn msg=\"the dashboard's answer has several rows"), logs.String())
 }
 
 // Memory must not grow with the number of steps, of which there can be a hundred

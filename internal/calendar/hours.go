@@ -5,37 +5,36 @@ import (
 	"time"
 )
 
-// BusinessHours are the hours of the week in which a team works, as the clocks
-// of a time zone show them. Where clocks are put forward, an hour that they skip
-// never comes; where they are put back, one that they show twice counts twice.
+// BusinessHours are the weekly business hours of a team, in the local time of a time zone.
+// When the clocks go forward, the skipped hour is left out. When they go back, the repeated
+// hour counts both times.
 type BusinessHours struct {
-	// Location is the time zone of the clocks.
+	// Location is the time zone.
 	Location *time.Location
-	// Intervals are the hours. They may overlap.
+	// Intervals are the business hours. They may overlap.
 	Intervals []Interval
 }
 
-// Interval is a span of time on a weekday, which includes From and excludes To.
-// One whose From is after its To goes on past midnight, and belongs to the day
-// that it begins on.
+// Interval is a time interval [From, To) on a weekday. If From is after To, the interval
+// continues past midnight until To of the next day.
 type Interval struct {
-	// Day is the weekday.
+	// Day is the weekday on which the interval starts.
 	Day time.Weekday
-	// From and To are minutes since midnight. From is less than 24 hours, To at
-	// most that, and they differ.
+	// From and To are minutes since midnight. From is from 0 to 1439 and To from 0 to
+	// 1440. They must differ.
 	From, To int
 }
 
-// Within says whether a moment is within the hours.
-func (b *BusinessHours) Within(moment time.Time) bool {
-	clock := moment.In(b.Location)
-	today, minute := clock.Weekday(), clock.Hour()*60+clock.Minute()
+// Within reports whether t is within the business hours.
+func (b *BusinessHours) Within(t time.Time) bool {
+	local := t.In(b.Location)
+	today, minute := local.Weekday(), local.Hour()*60+local.Minute()
 	yesterday := (today + 6) % 7
 	return slices.ContainsFunc(b.Intervals, func(i Interval) bool {
-		begun, over := minute >= i.From, minute >= i.To
+		started, ended := minute >= i.From, minute >= i.To
 		if i.From < i.To {
-			return i.Day == today && begun && !over
+			return i.Day == today && started && !ended
 		}
-		return i.Day == today && begun || i.Day == yesterday && !over
+		return i.Day == today && started || i.Day == yesterday && !ended
 	})
 }

@@ -12,15 +12,14 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// WindowSpec is a kind of window, from which the one that ends at a given
-// moment follows: a rolling duration or a calendar period. Specs of the same
-// name are equal.
+// WindowSpec describes a window relative to the current time: a rolling duration or a
+// calendar period. Specs with the same name are equal.
 type WindowSpec struct {
 	name    string
-	rolling time.Duration // 0 for a calendar period, which the name says
+	rolling time.Duration // 0 for a calendar period, which name identifies
 }
 
-// periods holds the calendar periods. now is in the time zone of the calendar.
+// periods holds the calendar periods by name. They are in the time zone of now.
 // Weeks begin on Monday, as in ISO 8601.
 var periods = map[string]func(now time.Time) (start, end time.Time){
 	"today": func(now time.Time) (start, end time.Time) {
@@ -39,48 +38,48 @@ var periods = map[string]func(now time.Time) (start, end time.Time){
 	},
 }
 
-// maxRolling keeps a mistyped duration from asking for centuries.
+// maxRolling is the maximum duration of a rolling window. It catches typing errors.
 const maxRolling = 3660 * 24 * time.Hour
 
-var rollingForm = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?$`)
+var rollingPattern = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?$`)
 
-// ParseWindow reads the name of a window: today, yesterday, this_week,
+// ParseWindow parses the name of a window: today, yesterday, this_week,
 // this_month, or a rolling duration in weeks, days (of 24 hours), hours,
 // minutes and seconds, such as 7d or 1h30m. Its errors do not quote the name.
 func ParseWindow(name string) (WindowSpec, error) {
 	if _, ok := periods[name]; ok {
 		return WindowSpec{name: name}, nil
 	}
-	counts := rollingForm.FindStringSubmatch(name)
+	counts := rollingPattern.FindStringSubmatch(name)
 	if counts == nil {
 		return WindowSpec{}, errors.New("unknown window: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month")
 	}
-	outOfRange := fmt.Errorf("the window is out of range: use more than 0 and at most %d days", maxRolling/(24*time.Hour))
+	errRange := fmt.Errorf("the window is out of range: use more than 0 and at most %d days", maxRolling/(24*time.Hour))
 	var rolling time.Duration
 	for i, unit := range []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour, time.Minute, time.Second} {
-		n, _ := strconv.Atoi(counts[i+1])       // "" is 0, and the form leaves only digits
-		if time.Duration(n) > maxRolling/unit { // also before the product overflows
-			return WindowSpec{}, outOfRange
+		n, _ := strconv.Atoi(counts[i+1])       // "" is 0; the pattern allows only digits
+		if time.Duration(n) > maxRolling/unit { // also prevents an overflow below
+			return WindowSpec{}, errRange
 		}
 		rolling += time.Duration(n) * unit
 	}
 	if rolling <= 0 || rolling > maxRolling {
-		return WindowSpec{}, outOfRange
+		return WindowSpec{}, errRange
 	}
 	return WindowSpec{name: name, rolling: rolling}, nil
 }
 
-// UnmarshalText reads the name of a window, as ParseWindow does.
+// UnmarshalText parses the name of a window, as ParseWindow does.
 func (s *WindowSpec) UnmarshalText(text []byte) (err error) {
 	*s, err = ParseWindow(string(text))
 	return err
 }
 
-// Name returns the name that the kind of window was parsed from.
+// Name returns the name that the WindowSpec was parsed from.
 func (s WindowSpec) Name() string { return s.name }
 
-// At returns the window as it is at now, to the millisecond, which is what the
-// API takes. The time zone of now is that of the calendar periods.
+// At returns the window at the time now, with the millisecond precision of the API. Calendar
+// periods are in the time zone of now.
 func (s WindowSpec) At(now time.Time) chattonic.Window {
 	now = now.Truncate(time.Millisecond)
 	if s.rolling != 0 {
@@ -90,26 +89,26 @@ func (s WindowSpec) At(now time.Time) chattonic.Window {
 	return chattonic.Window{Name: s.name, Start: start, End: end}
 }
 
-// StartOfDay returns the first instant of the day of t in its time zone, which
-// is not 00:00 where clocks change at midnight.
+// StartOfDay returns the first instant of the day of t in its time zone. It is not 00:00 if
+// the clocks go forward at midnight.
 func StartOfDay(t time.Time) time.Time {
 	return startOfDate(t.Year(), t.Month(), t.Day(), t.Location())
 }
 
-// startOfDate returns the first instant of a date. That is not always midnight:
-// where clocks go forward at midnight the day begins at 01:00, and where they
-// go back over midnight there are two of them.
+// startOfDate returns the first instant of a date. If the clocks go forward at midnight, the
+// day starts at 01:00. If they go back over midnight, it starts at the first of two
+// midnights.
 func startOfDate(year int, month time.Month, day int, zone *time.Location) time.Time {
-	on := time.Date(year, month, day, 12, 0, 0, 0, zone)
+	t := time.Date(year, month, day, 12, 0, 0, 0, zone)
 	for {
-		change, _ := on.ZoneBounds()
-		if before := change.Add(-1); sameDate(before, on) {
-			on = before
+		change, _ := t.ZoneBounds()
+		if before := change.Add(-1); sameDate(before, t) {
+			t = before
 			continue
 		}
-		clock := time.Duration(on.Hour())*time.Hour + time.Duration(on.Minute())*time.Minute +
-			time.Duration(on.Second())*time.Second + time.Duration(on.Nanosecond())
-		midnight := on.Add(-clock) // if the clock was not changed since
+		timeOfDay := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
+			time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+		midnight := t.Add(-timeOfDay) // unless the clocks changed in between
 		if midnight.Before(change) {
 			return change
 		}

@@ -135,7 +135,7 @@ func (o *Options) team(ctx context.Context, t config.Team, limit *semaphore.Weig
 	defer httpClient.CloseIdleConnections()
 	recorded := &recorder{api: client, options: o, limit: limit, calls: make(map[asked]call)}
 	team := collector.NewTeam(teams.Settings(t, recorded))
-	answers := collector.New(ctx, log.NewNopLogger(), o.Now, team).Ask()
+	answers := collector.New(ctx, log.NewNopLogger(), o.Now, team).Fetch()
 	series, err := count(answers)
 	if err != nil {
 		return failedTeam(t, err)

@@ -209,12 +209,12 @@ func TestFailures(t *testing.T) {
 		want               string
 	}{
 		"401":      {simulator.Fault{Status: 401}, yes, no, "HTTP 401, the access token was not accepted: check that it is current"},
-		"403":      {simulator.Fault{Status: 403}, yes, no, "HTTP 403, the access token may not see this team: check the token and the codename"},
+		"403":      {simulator.Fault{Status: 403}, yes, no, "HTTP 403, the access token has no access to this team: check the token and the codename"},
 		"500":      {simulator.Fault{Status: 500, Body: []byte("the body")}, yes, nil, "HTTP 500"},
 		"no JSON":  {simulator.Fault{Body: []byte("<the body>")}, yes, nil, "the answer is not valid JSON after 0 bytes"},
-		"too long": {simulator.Fault{Body: bytes.Repeat([]byte(" "), 2<<20)}, yes, nil, "the answer has more than 1048576 bytes: raise the limit if it is right"},
-		"timeout":  {simulator.Fault{Delay: time.Hour}, no, nil, "no answer in time"},
-		"redirect": {simulator.Fault{Redirect: "http://elsewhere.example/"}, yes, nil, "redirected to another host, port or scheme, where the access token must not go: check the base URL"},
+		"too long": {simulator.Fault{Body: bytes.Repeat([]byte(" "), 2<<20)}, yes, nil, "the answer has more than 1048576 bytes: raise the size limit if this is expected"},
+		"timeout":  {simulator.Fault{Delay: time.Hour}, no, nil, "no complete answer before the timeout"},
+		"redirect": {simulator.Fault{Redirect: "http://elsewhere.example/"}, yes, nil, "redirected to another host, port or scheme, which must not receive the access token: check the base URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, "  - codename: acme\n  - codename: beta\n")
@@ -228,8 +228,8 @@ func TestFailures(t *testing.T) {
 			assert.Equal(t, c.reachable, team.Reachable)
 			assert.Equal(t, c.accepts, team.TokenAccepted)
 			require.Len(t, team.Calls, 2)
-			assert.Equal(t, "asking the operators endpoint: "+c.want, team.Calls[0].Error)
-			assert.Equal(t, "asking the dashboard endpoint: "+c.want, team.Calls[1].Error)
+			assert.Equal(t, "requesting the operators endpoint: "+c.want, team.Calls[0].Error)
+			assert.Equal(t, "requesting the dashboard endpoint: "+c.want, team.Calls[1].Error)
 			assert.Nil(t, team.Operators)
 			assert.Nil(t, team.States)
 			assert.Nil(t, team.DashboardRows)
@@ -274,7 +274,7 @@ func TestNoRequest(t *testing.T) {
 	require.Error(t, err)
 	assert.Nil(t, got.Teams[0].Reachable)
 	assert.Nil(t, got.Teams[0].TokenAccepted)
-	assert.Contains(t, got.Teams[0].Calls[0].Error, "the request could not be made")
+	assert.Contains(t, got.Teams[0].Calls[0].Error, "the request could not be sent")
 }
 
 func TestContract(t *testing.T) {
@@ -496,7 +496,7 @@ func TestConfig(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Config(file, &out))
 	assert.Equal(t, file+" is valid, teams: 1\n", out.String())
-	require.ErrorContains(t, Config(file+"x", &out), "cannot be read")
+	require.ErrorContains(t, Config(file+"x", &out), "reading the configuration file")
 }
 
 func TestAnswer(t *testing.T) {

@@ -178,7 +178,7 @@ func (t *Team) add(e chattonic.Endpoint, made call, unit time.Duration) {
 		c.UnknownFields = append(c.UnknownFields, contract.Unknown...)
 		c.MissingFields = append(c.MissingFields, contract.Missing...)
 		for _, i := range collector.FindImplausible(e, made.answer, unit) {
-			c.ImplausibleValues = append(c.ImplausibleValues, Implausible{i.Field, string(i.Problem), i.Times})
+			c.ImplausibleValues = append(c.ImplausibleValues, Implausible{i.Field, string(i.Problem), i.Count})
 		}
 	}
 	t.Calls = append(t.Calls, c)

@@ -1,8 +1,8 @@
-// Package config reads which teams the exporter asks about and how: from a
-// YAML file, or for a single team from flags and the environment.
+// Package config loads the settings of the teams from a YAML file or, for a single team,
+// from flags and the environment.
 //
-// A file is read strictly. Every error has the form FILE:LINE: what is wrong:
-// what to do about it, and never quotes a secret.
+// A file is validated strictly. Errors have the format "FILE:LINE: what is wrong: what to
+// do" and never quote a secret.
 package config
 
 import (
@@ -19,66 +19,66 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-// Config holds the settings of all teams.
+// Config is a configuration: the settings of all teams.
 type Config struct {
 	// Teams holds at least one team, in the order of the file. No two have the
 	// same codename.
 	Teams []Team
 }
 
-// Team is one team's settings after defaults have been applied.
+// Team holds the settings of one team, with defaults applied.
 type Team struct {
 	// Codename names the team in the API's URLs.
 	Codename string
 	// BaseURL is the API's base URL, such as https://chat-tonic.example.
 	BaseURL string
-	// Windows holds at least one window, each once. What has no window label
-	// is taken from the answer for the first.
+	// Windows holds at least one window, without duplicates. Metrics without the label
+	// window come from the answers for the first one.
 	Windows []calendar.WindowSpec
 	// Location is the time zone of the calendar windows.
 	Location *time.Location
-	// DurationUnit is how long one unit of onlineTime and the API's other
-	// durations lasts: a millisecond, a second or a minute. The API does not
-	// document it.
+	// DurationUnit is the unit of the API's durations, such as onlineTime: a
+	// millisecond, a second or a minute. The API does not document it.
 	DurationUnit time.Duration
-	// DateFormatGroup is the format by which the dashboard groups its rows.
+	// DateFormatGroup is the strftime-like format by which the dashboard groups its rows.
 	DateFormatGroup string
-	// Delay is how long before now a window ends, for data that comes late.
+	// Delay is the time between the end of a window and now. It is for data that the API
+	// provides late.
 	Delay time.Duration
-	// TTL is how long answers of an endpoint serve further scrapes. An endpoint
-	// without one is asked at each scrape.
+	// TTL is how long an answer of an endpoint is reused by later scrapes. An endpoint
+	// without a TTL is requested at each scrape.
 	TTL map[chattonic.Endpoint]time.Duration
 	// Collectors holds at least one of chattonic.ReadEndpoints, in their order.
 	Collectors []chattonic.Endpoint
-	// OperatorNames says whether metrics name the operators and the origins of
-	// their queries, besides the operators' ids.
+	// OperatorNames enables labels with the operators' names and the origins of their
+	// queries, in addition to the operators' ids.
 	OperatorNames bool
-	// Thresholds holds what alerts compare the team's values with.
+	// Thresholds holds the team's alert thresholds.
 	Thresholds Thresholds
-	// BusinessHours are when alerts about the team's queue are wanted, or nil
-	// where none are configured: at any time.
+	// BusinessHours are the hours in which alerts about the team's queue fire. Nil means
+	// at any time.
 	BusinessHours *calendar.BusinessHours
-	// HTTPClient says how to reach the API: access token, TLS, proxy. Its file
-	// paths no longer depend on the directory of the configuration file.
+	// HTTPClient holds the HTTP settings: access token, TLS, proxy. Its file paths are
+	// resolved against the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
 }
 
-// Thresholds holds what alerts compare a team's values with.
+// Thresholds holds the alert thresholds of a team.
 type Thresholds struct {
-	// QueriesPending is a number of waiting queries of at least 0, or nil where
-	// none is configured.
+	// QueriesPending is the threshold for the number of pending queries, at least 0. It
+	// is nil if not configured.
 	QueriesPending *float64
 }
 
-// DurationUnit is a unit that the API's durations may count.
+// DurationUnit is a possible unit of the API's durations.
 type DurationUnit struct {
-	// Name is what the unit is called in a file.
+	// Name is the name of the unit in a configuration file.
 	Name string
-	// Unit is how long it lasts.
+	// Unit is the duration of one unit.
 	Unit time.Duration
 }
 
-// DurationUnits are the known units, the shortest first.
+// DurationUnits holds the supported units, shortest first.
 var DurationUnits = []DurationUnit{
 	{"milliseconds", time.Millisecond},
 	{"seconds", time.Second},
@@ -89,46 +89,45 @@ var DurationUnits = []DurationUnit{
 // single team.
 const TokenVariable = "CHATTONIC_EXPORTER_TOKEN"
 
-// Flags is what flags and the environment say about teams: which file names
-// them, or else what there is to know of a single one.
+// Flags holds the values of the flags and environment variables about teams: either the
+// path of a file, or the settings of a single team.
 type Flags struct {
-	// File is the path of the file, from --config.file.
+	// File is the path of the configuration file, from --config.file.
 	File string
 	// URL is the API's base URL, from --chattonic.url.
 	URL string
 	// Codename names the team in the API's URLs, from --chattonic.codename.
 	Codename string
-	// TokenFile is the path of a file that holds the access token, from
-	// --chattonic.token-file.
+	// TokenFile is the path of the access token file, from --chattonic.token-file.
 	TokenFile string
 	// Token is the access token itself, from CHATTONIC_EXPORTER_TOKEN.
 	Token string
 }
 
-// Load returns the configuration that the flags name, of the file or of the
-// single team. It fails where they name none, or both.
+// Load returns the configuration from the file or for the single team. It fails if the
+// flags set neither or both.
 func (f Flags) Load() (*Config, error) {
 	single := f != Flags{File: f.File}
 	switch {
 	case f.File != "" && single:
-		return nil, usage.Errorf("--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN")
+		return nil, usage.Errorf("--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others")
 	case f.File != "":
 		return Load(f.File)
 	case single:
 		return Single(f)
 	}
-	return nil, usage.Errorf("there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, or several with --config.file; or look around with chattonic_exporter --demo")
+	return nil, usage.Errorf("no team is configured: set --chattonic.url, --chattonic.codename and --chattonic.token-file for one team, or --config.file for several teams, or try simulated data with --demo")
 }
 
-// Single returns the configuration of one team without a file. It fails unless
-// the URL, the codename and exactly one source of the access token are given
-// and can be used.
+// Single returns the configuration of a single team without a configuration file. It fails
+// unless the URL, the codename and exactly one source of the access token are set and
+// valid.
 func Single(f Flags) (*Config, error) {
 	switch {
 	case f.URL == "":
-		return nil, usage.Errorf("--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file")
+		return nil, usage.Errorf("--chattonic.url is not set: set it to the API's base URL, such as https://chat-tonic.example, or use --config.file")
 	case f.Codename == "":
-		return nil, usage.Errorf("--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file")
+		return nil, usage.Errorf("--chattonic.codename is not set: set it to the codename of the team, or use --config.file")
 	}
 	if _, err := chattonic.ParseBaseURL(f.URL); err != nil {
 		return nil, usage.Errorf("--chattonic.url: %w", err)
@@ -140,7 +139,7 @@ func Single(f Flags) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := builtIn()
+	settings := defaultSettings()
 	settings.BaseURL = baseURL(f.URL)
 	team := settings.team(f.Codename)
 	team.HTTPClient = promconfig.DefaultHTTPClientConfig
@@ -148,15 +147,15 @@ func Single(f Flags) (*Config, error) {
 	return &Config{Teams: []Team{team}}, nil
 }
 
-// singleAuthorization checks where the access token of a single team comes
-// from. White space around the token itself does not count, as in a file.
+// singleAuthorization returns the authorization of a single team. White space around the
+// token is ignored, as in a token file.
 func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 	token := strings.TrimSpace(f.Token)
 	switch {
 	case f.TokenFile != "" && token != "":
 		return nil, usage.Errorf("both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them")
 	case f.TokenFile == "" && token == "":
-		return nil, usage.Errorf("no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
+		return nil, usage.Errorf("no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
 	case f.TokenFile != "":
 		if err := checkTokenFile(f.TokenFile); err != nil {
 			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
@@ -173,26 +172,26 @@ func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 	}, nil
 }
 
-// Load reads and checks the configuration file at path. Every error names the
-// file and, where there is one, the line and the key.
+// Load reads and validates the configuration file at path. Errors contain the path and, if
+// known, the line and the key.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the configuration file cannot be read: %w: check the path and that this user may read it", path, cause(err))
+		return nil, fmt.Errorf("%s: reading the configuration file: %w: check the path and the read permission", path, cause(err))
 	}
 	return Parse(path, data)
 }
 
-// Parse reads and checks a configuration from memory. The name stands for the
-// file in errors, and relative paths of files in it are relative to the name's
-// directory. Every file it names must exist. Every error names the file and,
-// where there is one, the line and the key.
+// Parse parses and validates the content of a configuration file. name is the path of the
+// file: it is used in errors, and relative paths in the file are relative to its directory.
+// The files that the configuration refers to must exist. Errors contain the name and, if
+// known, the line and the key.
 func Parse(name string, data []byte) (*Config, error) {
 	config, err := parse(name, data)
 	if err == nil {
 		return config, nil
 	}
-	if p, ok := errors.AsType[*problem](err); ok && p.line > 0 {
+	if p, ok := errors.AsType[*locatedError](err); ok && p.line > 0 {
 		return nil, fmt.Errorf("%s:%d: %w", name, p.line, err)
 	}
 	return nil, fmt.Errorf("%s: %w", name, err)

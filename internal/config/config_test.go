@@ -104,7 +104,7 @@ teams:
 
 func TestBuiltInDefaults(t *testing.T) {
 	inDirectory(t, testFiles)
-	teams := mustParse(t, strings.ReplaceAll(leastFile, "/run/secrets/acme", "token"))
+	teams := mustParse(t, strings.ReplaceAll(minimalFile, "/run/secrets/acme", "token"))
 	require.Len(t, teams, 1)
 	team := teams[0]
 	assert.Equal(t, []string{"24h"}, windowNames(team))
@@ -367,9 +367,9 @@ func TestLoadWithoutFile(t *testing.T) {
 	inDirectory(t, map[string]string{"file": "x"})
 	_, err := Load("absent.yml")
 	require.ErrorIs(t, err, os.ErrNotExist)
-	assert.EqualError(t, err, "absent.yml: the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
+	assert.EqualError(t, err, "absent.yml: reading the configuration file: no such file or directory: check the path and the read permission")
 	_, err = Load("file/below.yml")
-	assert.EqualError(t, err, "file/below.yml: the configuration file cannot be read: not a directory: check the path and that this user may read it")
+	assert.EqualError(t, err, "file/below.yml: reading the configuration file: not a directory: check the path and the read permission")
 }
 
 func TestCauseIsKept(t *testing.T) {
@@ -385,9 +385,9 @@ func TestUnreadableFiles(t *testing.T) {
 	inDirectory(t, testFiles)
 	require.NoError(t, os.Chmod("token", 0))
 	_, err := Load("token")
-	require.EqualError(t, err, "token: the configuration file cannot be read: permission denied: check the path and that this user may read it")
+	require.EqualError(t, err, "token: reading the configuration file: permission denied: check the path and the read permission")
 	_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
-	assert.EqualError(t, err, `--chattonic.token-file: the file cannot be read: permission denied: name one that exists and that this user may read`)
+	assert.EqualError(t, err, `--chattonic.token-file: the file cannot be read: permission denied: check that it exists and that this user may read it`)
 }
 
 func TestSingle(t *testing.T) {
@@ -424,20 +424,20 @@ func TestSingleErrors(t *testing.T) {
 		flags Flags
 		want  string
 	}{
-		"nothing":               {Flags{}, "--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file"},
-		"no URL":                {Flags{Codename: "acme", TokenFile: "token"}, "--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file"},
-		"no codename":           {Flags{URL: address, TokenFile: "token"}, "--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file"},
+		"nothing":               {Flags{}, "--chattonic.url is not set: set it to the API's base URL, such as https://chat-tonic.example, or use --config.file"},
+		"no URL":                {Flags{Codename: "acme", TokenFile: "token"}, "--chattonic.url is not set: set it to the API's base URL, such as https://chat-tonic.example, or use --config.file"},
+		"no codename":           {Flags{URL: address, TokenFile: "token"}, "--chattonic.codename is not set: set it to the codename of the team, or use --config.file"},
 		"bad URL":               {Flags{URL: "ftp://me:" + secret + "@x", Codename: "acme", TokenFile: "token"}, `--chattonic.url: the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example`},
 		"bad codename":          {Flags{URL: address, Codename: "..", TokenFile: "token"}, `--chattonic.codename: the codename cannot be "..": use the one in the API's URLs`},
 		"codename not UTF-8":    {Flags{URL: address, Codename: "a\xff", TokenFile: "token"}, `--chattonic.codename: the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
 		"token and file":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Token: secret}, "both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them"},
-		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
-		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
-		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token holds a line break or another control character: keep only the token, on one line"},
-		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: the file cannot be read: no such file or directory: name one that exists and that this user may read`},
-		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: the file is empty: write into it what it is for`},
-		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: not a regular file: name one`},
-		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: the access token holds a line break or another control character: keep only the token, on one line`},
+		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
+		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
+		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token contains a line break or another control character: keep only the token, on one line"},
+		"missing file":          {Flags{URL: address, Codename: "acme", TokenFile: "absent"}, `--chattonic.token-file: the file cannot be read: no such file or directory: check that it exists and that this user may read it`},
+		"empty file":            {Flags{URL: address, Codename: "acme", TokenFile: "empty"}, `--chattonic.token-file: the file is empty: write the value into it`},
+		"file is a directory":   {Flags{URL: address, Codename: "acme", TokenFile: "."}, `--chattonic.token-file: not a regular file: use a regular file`},
+		"file of two lines":     {Flags{URL: address, Codename: "acme", TokenFile: "two-lines"}, `--chattonic.token-file: the access token contains a line break or another control character: keep only the token, on one line`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := Single(test.flags)

@@ -15,7 +15,7 @@ import (
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"",
-		leastFile,
+		minimalFile,
 		"defaults: {base_url: http://x, windows: [1h, today], timezone: UTC, ttl: {operators: 5m}}\n" +
 			"teams:\n- codename: a\n  http_client: {authorization: {credentials: x}}\n  collectors: [dashboard]\n" +
 			"- codename: b\n  http_client: {basic_auth: {username: me, password: x}, tls_config: {min_version: TLS12}}\n  thresholds: {queries_pending: 1.5}",

@@ -15,48 +15,47 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-const noAuthentication = "no access token: set authorization.credentials_file to a file that holds it"
+const noAuthentication = "no access token: set authorization.credentials_file to a file that contains it"
 
-// readHTTPClient returns the HTTP client of a team from the value of its key, or
-// nil. Relative paths are relative to the directory.
+// readHTTPClient returns the HTTP client settings of a team. value is the value of
+// http_client, or nil if the team has none. Relative paths are relative to the directory.
 func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPClientConfig, error) {
 	client := promconfig.DefaultHTTPClientConfig
 	if value == nil {
-		return client, at(team, noAuthentication)
+		return client, errorAt(team, noAuthentication)
 	}
 	if err := checkHTTPClient(value, &directory); err != nil {
 		return client, err
 	}
 	if err := decode(value, &client); err != nil {
-		if _, located := errors.AsType[*problem](err); !located {
-			err = at(value, "%w: correct it here or in defaults, whose keys stay unless the team sets them (null drops one)", err)
+		if _, located := errors.AsType[*locatedError](err); !located {
+			err = errorAt(value, "%w: correct it here or in defaults, whose keys apply unless the team sets them (null removes a key)", err)
 		}
 		return client, err
 	}
 	if !authenticates(client) {
-		return client, at(value, noAuthentication)
+		return client, errorAt(value, noAuthentication)
 	}
 	client.SetDirectory(directory)
 	if oauth2 := client.OAuth2; oauth2 != nil {
-		// SetDirectory leaves this one out.
+		// SetDirectory does not set this path.
 		oauth2.ClientCertificateKeyFile = promconfig.JoinDir(directory, oauth2.ClientCertificateKeyFile)
 		if err := checkTLS(value, &oauth2.TLSConfig); err != nil {
-			return client, inKey("oauth2", err)
+			return client, prefixKey("oauth2", err)
 		}
 	}
 	return client, checkTLS(value, &client.TLSConfig)
 }
 
-// checkTLS checks that the certificates, keys and versions can be used.
+// checkTLS returns an error if the certificates, keys or versions cannot be used.
 func checkTLS(node *yaml.Node, config *promconfig.TLSConfig) error {
 	if _, err := promconfig.NewTLSConfig(config); err != nil {
-		return inKey("tls_config", at(node, "%w: correct the certificates or versions", err))
+		return prefixKey("tls_config", errorAt(node, "%w: correct the certificates or versions", err))
 	}
 	return nil
 }
 
-// authenticates says whether requests of the client carry anything that proves
-// who sends them.
+// authenticates reports whether the client sends credentials.
 func authenticates(client promconfig.HTTPClientConfig) bool {
 	switch {
 	case client.OAuth2 != nil:
@@ -76,14 +75,14 @@ var (
 	tlsVersionType = reflect.TypeFor[promconfig.TLSVersion]()
 )
 
-// checkHTTPClient checks the form of an http_client and, unless the directory
-// that their paths are relative to is nil, the files that it names.
+// checkHTTPClient validates the value of http_client. If the directory is not nil, it also
+// checks the files that the value refers to; relative paths are relative to it.
 func checkHTTPClient(node *yaml.Node, directory *string) error {
-	text := func(key, text string, t reflect.Type) error {
+	checkText := func(key, text string, t reflect.Type) error {
 		isFile := strings.HasSuffix(key, "_file") || key == "files"
 		switch {
 		case t == urlType:
-			if _, err := url.Parse(text); err != nil { // an error that may quote a password
+			if _, err := url.Parse(text); err != nil { // the error may quote a password
 				return errors.New("not a URL: use one such as http://proxy.example:3128")
 			}
 		case t == tlsVersionType:
@@ -102,25 +101,24 @@ func checkHTTPClient(node *yaml.Node, directory *string) error {
 		}
 		return nil
 	}
-	return form{nullable: true, text: text}.check("", node, reflect.TypeFor[promconfig.HTTPClientConfig]())
+	return validator{nullable: true, checkText: checkText}.check("", node, reflect.TypeFor[promconfig.HTTPClientConfig]())
 }
 
-// readFile returns the content of a file without white space around it. It fails
-// where that is empty. The file is read again for later requests, so that a pipe
-// does not do. Errors do not name the file, as the path may be a secret in the
-// wrong place.
+// readFile returns the content of a file without leading and trailing white space. It fails
+// if that is empty. It accepts only regular files, because later requests read the file
+// again. Errors do not contain the path because it may be a misplaced secret.
 func readFile(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return "", errors.New("not a regular file: name one")
+		return "", errors.New("not a regular file: use a regular file")
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("the file cannot be read: %w: name one that exists and that this user may read", cause(err))
+		return "", fmt.Errorf("the file cannot be read: %w: check that it exists and that this user may read it", cause(err))
 	}
 	content := strings.TrimSpace(string(data))
 	if content == "" {
-		return "", errors.New("the file is empty: write into it what it is for")
+		return "", errors.New("the file is empty: write the value into it")
 	}
 	return content, nil
 }
@@ -133,7 +131,7 @@ func checkTokenFile(path string) error {
 	return chattonic.CheckToken(token)
 }
 
-// cause leaves the path out of an error of the file system.
+// cause returns an error of the file system without the path.
 func cause(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err

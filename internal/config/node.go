@@ -11,58 +11,59 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// problem is an error at a place in the file.
-type problem struct {
-	line int    // 0 where it is not known
-	path string // keys joined by dots, or empty
+// locatedError is an error at a position in the file.
+type locatedError struct {
+	line int    // 0 if unknown
+	path string // keys joined by dots; may be empty
 	err  error
 }
 
-func (p *problem) Error() string {
+func (p *locatedError) Error() string {
 	if p.path == "" {
 		return p.err.Error()
 	}
 	return p.path + ": " + p.err.Error()
 }
 
-func (p *problem) Unwrap() error { return p.err }
+func (p *locatedError) Unwrap() error { return p.err }
 
-// at returns a problem at the line of a node.
-func at(node *yaml.Node, format string, args ...any) error {
-	return &problem{line: node.Line, err: fmt.Errorf(format, args...)}
+// errorAt returns an error at the line of a node.
+func errorAt(node *yaml.Node, format string, args ...any) error {
+	return &locatedError{line: node.Line, err: fmt.Errorf(format, args...)}
 }
 
-// inKey adds a key to the front of a problem's path.
-func inKey(key string, err error) error {
-	if p, ok := errors.AsType[*problem](err); ok {
+// prefixKey prepends a key to the path of an error.
+func prefixKey(key string, err error) error {
+	if p, ok := errors.AsType[*locatedError](err); ok {
 		p.path = strings.TrimSuffix(key+"."+p.path, ".")
 	}
 	return err
 }
 
-// readDocument returns the root of a file that holds exactly one document.
+// readDocument returns the root of a file. It fails unless the file contains exactly one
+// document.
 func readDocument(data []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document, next yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, &problem{line: 1, err: errors.New("the file is empty: it needs at least " + leastFile)}
+		return nil, &locatedError{line: 1, err: errors.New("the file is empty: it needs at least " + minimalFile)}
 	} else if err != nil {
-		return nil, syntaxProblem(err)
+		return nil, syntaxError(err)
 	}
 	if err := decoder.Decode(&next); err == nil {
-		return nil, at(&next, "a second document begins: keep one per file")
+		return nil, errorAt(&next, "the file contains more than one YAML document: keep one")
 	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxProblem(err)
+		return nil, syntaxError(err)
 	}
-	return target(document.Content[0]), nil
+	return resolveAlias(document.Content[0]), nil
 }
 
-// syntaxProblem returns what the YAML library cannot read, without what it quotes
-// of the file: a password that begins with * looks like an alias.
-func syntaxProblem(err error) error {
+// syntaxError converts an error of the YAML library. It removes text that the library quotes
+// from the file: a password that begins with * looks like an alias.
+func syntaxError(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if strings.Contains(text, "unknown anchor") {
-		return &problem{err: errors.New("an alias has no anchor: put a value that begins with * in quotes")}
+		return &locatedError{err: errors.New("an alias has no anchor: put a value that begins with * in quotes")}
 	}
 	line := 0
 	if before, after, found := strings.Cut(text, ": "); found {
@@ -70,21 +71,22 @@ func syntaxProblem(err error) error {
 			text = after
 		}
 	}
-	return &problem{line: line, err: fmt.Errorf("not YAML: %s: check indentation and quotes from here on", text)}
+	return &locatedError{line: line, err: fmt.Errorf("not YAML: %s: check indentation and quotes from here on", text)}
 }
 
-// decode decodes a node that has passed a check of its form. What the YAML
-// library says quotes values, and so is not passed on.
+// decode decodes a validated node. It replaces errors of the YAML library, because they
+// quote values.
 func decode(node *yaml.Node, value any) error {
 	err := node.Decode(value)
 	if err != nil && strings.HasPrefix(err.Error(), "yaml: ") {
-		return at(node, "a value cannot be read: look for a tag such as !!int, a key that comes twice, or an alias within its own anchor")
+		return errorAt(node, "a value cannot be read: look for a tag such as !!int, a duplicate key, or an alias within its own anchor")
 	}
 	return err
 }
 
-// target returns what an alias stands for, and any other node, or nil, itself.
-func target(node *yaml.Node) *yaml.Node {
+// resolveAlias returns the node that an alias refers to. It returns other nodes, and nil,
+// unchanged.
+func resolveAlias(node *yaml.Node) *yaml.Node {
 	if node != nil && node.Kind == yaml.AliasNode {
 		return node.Alias
 	}
@@ -95,10 +97,10 @@ func isNull(node *yaml.Node) bool {
 	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
 }
 
-// valueIndex returns where the content of a mapping has the value of a key, or -1.
+// valueIndex returns the index of the value of a key in the content of a mapping, or -1.
 func valueIndex(mapping *yaml.Node, key string) int {
 	for i := 0; mapping.Kind == yaml.MappingNode && i+1 < len(mapping.Content); i += 2 {
-		if target(mapping.Content[i]).Value == key {
+		if resolveAlias(mapping.Content[i]).Value == key {
 			return i + 1
 		}
 	}
@@ -108,16 +110,16 @@ func valueIndex(mapping *yaml.Node, key string) int {
 // valueOf returns the value of a key of a mapping, or nil.
 func valueOf(mapping *yaml.Node, key string) *yaml.Node {
 	if i := valueIndex(mapping, key); i >= 0 {
-		return target(mapping.Content[i])
+		return resolveAlias(mapping.Content[i])
 	}
 	return nil
 }
 
-// merge returns a mapping with the keys of the defaults, which may be nil, that it
-// does not have. Where both have a mapping below a key, those are merged, too, as
-// many levels deep as asked for. A mapping that is null has no keys.
+// merge returns a copy of a mapping with the keys of the defaults added that it lacks. If
+// both have a mapping as the value of a key, those are merged too, up to the given number
+// of levels. A null mapping has no keys. The defaults may be nil.
 func merge(mapping, defaults *yaml.Node, levels int) *yaml.Node {
-	mapping, defaults = target(mapping), target(defaults)
+	mapping, defaults = resolveAlias(mapping), resolveAlias(defaults)
 	switch {
 	case levels == 0, defaults == nil, defaults.Kind != yaml.MappingNode:
 		return mapping
@@ -130,7 +132,7 @@ func merge(mapping, defaults *yaml.Node, levels int) *yaml.Node {
 	merged.Content = slices.Clone(mapping.Content)
 	for i := 0; i+1 < len(defaults.Content); i += 2 {
 		key, value := defaults.Content[i], defaults.Content[i+1]
-		if index := valueIndex(mapping, target(key).Value); index < 0 {
+		if index := valueIndex(mapping, resolveAlias(key).Value); index < 0 {
 			merged.Content = append(merged.Content, key, value)
 		} else {
 			merged.Content[index] = merge(mapping.Content[index], value, levels-1)

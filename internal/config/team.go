@@ -14,22 +14,22 @@ import (
 	"chattonic_exporter/internal/calendar"
 )
 
-// leastFile is a whole file, as an example in errors.
-const leastFile = `teams: [{codename: acme, base_url: "https://chat-tonic.example", http_client: {authorization: {credentials_file: /run/secrets/acme}}}]`
+// minimalFile is a complete minimal file, as an example in errors.
+const minimalFile = `teams: [{codename: acme, base_url: "https://chat-tonic.example", http_client: {authorization: {credentials_file: /run/secrets/acme}}}]`
 
-// file is the form of a file.
+// file is the schema of a configuration file.
 type file struct {
-	Defaults yaml.Node `yaml:"defaults"` // of the form settings
-	Teams    yaml.Node `yaml:"teams"`    // a list of the form teamSettings
+	Defaults yaml.Node `yaml:"defaults"` // a mapping with the schema settings
+	Teams    yaml.Node `yaml:"teams"`    // a list with the schema teamSettings
 }
 
-// teamSettings is the form of a team.
+// teamSettings is the schema of a team.
 type teamSettings struct {
 	Codename codename `yaml:"codename"`
 	Settings settings `yaml:",inline"`
 }
 
-// settings is the form of the defaults, and of a team but for its codename.
+// settings is the schema of the defaults, and of a team without its codename.
 type settings struct {
 	BaseURL         baseURL               `yaml:"base_url"`
 	Windows         []calendar.WindowSpec `yaml:"windows"`
@@ -41,21 +41,21 @@ type settings struct {
 	Collectors      []endpoint            `yaml:"collectors"`
 	OperatorNames   bool                  `yaml:"operator_names"`
 	Thresholds      struct {
-		QueriesPending *threshold `yaml:"queries_pending"` // null drops that of the defaults
+		QueriesPending *threshold `yaml:"queries_pending"` // null removes the default
 	} `yaml:"thresholds"`
 	BusinessHours businessHours `yaml:"business_hours"`
-	HTTPClient    yaml.Node     `yaml:"http_client"` // of the form promconfig.HTTPClientConfig
+	HTTPClient    yaml.Node     `yaml:"http_client"` // with the schema promconfig.HTTPClientConfig
 }
 
-// builtIn returns the settings of a team that neither itself nor the file's
-// defaults say anything about.
-func builtIn() settings {
+// defaultSettings returns the built-in values of the settings. The file's defaults and the
+// teams override them.
+func defaultSettings() settings {
 	s := settings{
 		Timezone: timeZone{time.UTC}, DurationUnit: "seconds", DateFormatGroup: chattonic.DefaultDateFormatGroup, OperatorNames: true,
 	}
 	day, err := calendar.ParseWindow("24h")
 	if err != nil {
-		panic(err) // a constant that the tests cover
+		panic(err) // impossible: the name is a constant
 	}
 	s.Windows = []calendar.WindowSpec{day}
 	for _, name := range endpoint("").choices() {
@@ -64,7 +64,7 @@ func builtIn() settings {
 	return s
 }
 
-// team returns the settings as those of a team with a codename.
+// team returns the settings of the team with the codename.
 func (s *settings) team(codename string) Team {
 	team := Team{
 		Codename:        codename,
@@ -90,13 +90,13 @@ func (s *settings) team(codename string) Team {
 	return team
 }
 
-// parse is Parse, but its errors do not begin with the file and the line.
+// parse implements Parse. Its errors do not contain the file and the line.
 func parse(name string, data []byte) (*Config, error) {
 	root, err := readDocument(data)
 	if err != nil {
 		return nil, err
 	}
-	if err := (form{}).check("", root, reflect.TypeFor[file]()); err != nil {
+	if err := (validator{}).check("", root, reflect.TypeFor[file]()); err != nil {
 		return nil, err
 	}
 	defaults, teams := valueOf(root, "defaults"), valueOf(root, "teams")
@@ -107,49 +107,50 @@ func parse(name string, data []byte) (*Config, error) {
 	}
 	switch {
 	case teams == nil:
-		return nil, at(root, "no teams: a file needs at least %s", leastFile)
+		return nil, errorAt(root, "no teams: a file needs at least %s", minimalFile)
 	case isNull(teams), teams.Kind == yaml.SequenceNode && len(teams.Content) == 0:
-		return nil, at(teams, "no teams: a file needs at least %s", leastFile)
+		return nil, errorAt(teams, "no teams: a file needs at least %s", minimalFile)
 	case teams.Kind != yaml.SequenceNode:
-		return nil, inKey("teams", at(teams, "needs a list, not %s: a file needs at least %s", kindOf(teams), leastFile))
+		return nil, prefixKey("teams", errorAt(teams, "needs a list, not %s: a file needs at least %s", kindOf(teams), minimalFile))
 	}
 	config, lines := &Config{}, map[string]int{}
 	for i, node := range teams.Content {
-		node = target(node)
-		scope, codename := fmt.Sprintf("number %d", i+1), valueOf(node, "codename")
+		node = resolveAlias(node)
+		label, codename := fmt.Sprintf("number %d", i+1), valueOf(node, "codename")
 		if codename != nil && codename.Kind == yaml.ScalarNode && codename.Value != "" {
-			scope = strconv.Quote(codename.Value)
+			label = strconv.Quote(codename.Value)
 			if line := lines[codename.Value]; line > 0 {
-				return nil, fmt.Errorf("team %s: %w", scope, inKey("codename", at(codename, "the team on line %d has it already: give each team its own", line)))
+				return nil, fmt.Errorf("team %s: %w", label, prefixKey("codename", errorAt(codename, "the team on line %d has the same codename: give each team a different one", line)))
 			}
 			lines[codename.Value] = codename.Line
 		}
 		team, err := readTeam(node, defaults, filepath.Dir(name))
 		if err != nil {
-			return nil, fmt.Errorf("team %s: %w", scope, err)
+			return nil, fmt.Errorf("team %s: %w", label, err)
 		}
 		config.Teams = append(config.Teams, team)
 	}
 	return config, nil
 }
 
-// checkDefaults checks the defaults by themselves, also those that no team comes
-// to use.
+// checkDefaults validates the defaults independently of the teams, because teams may
+// override invalid values.
 func checkDefaults(node *yaml.Node) error {
-	if err := (form{}).check("", node, reflect.TypeFor[settings]()); err != nil {
+	if err := (validator{}).check("", node, reflect.TypeFor[settings]()); err != nil {
 		return err
 	}
 	if client := valueOf(node, "http_client"); client != nil {
-		return inKey("http_client", checkHTTPClient(client, nil))
+		return prefixKey("http_client", checkHTTPClient(client, nil))
 	}
 	return nil
 }
 
-// readTeam reads the team at a node. Relative paths are relative to the directory.
+// readTeam returns the team that a node defines, with the defaults applied. Relative paths
+// are relative to the directory.
 func readTeam(node, defaults *yaml.Node, directory string) (team Team, err error) {
 	merged := merge(node, defaults, 2)
-	s := teamSettings{Settings: builtIn()}
-	if err := (form{}).check("", merged, reflect.TypeOf(s)); err != nil {
+	s := teamSettings{Settings: defaultSettings()}
+	if err := (validator{}).check("", merged, reflect.TypeOf(s)); err != nil {
 		return team, err
 	}
 	if err := decode(merged, &s); err != nil {
@@ -157,11 +158,11 @@ func readTeam(node, defaults *yaml.Node, directory string) (team Team, err error
 	}
 	switch {
 	case s.Codename == "":
-		return team, at(node, "codename is missing: use the one in the API's URLs")
+		return team, errorAt(node, "codename is missing: use the one in the API's URLs")
 	case s.Settings.BaseURL == "":
-		return team, at(node, "base_url is missing and has no default: give the API's, such as https://chat-tonic.example, here or in defaults")
+		return team, errorAt(node, "base_url is missing: set it here or in defaults to the API's base URL, such as https://chat-tonic.example")
 	}
 	team = s.Settings.team(string(s.Codename))
 	team.HTTPClient, err = readHTTPClient(valueOf(merged, "http_client"), node, directory)
-	return team, inKey("http_client", err)
+	return team, prefixKey("http_client", err)
 }

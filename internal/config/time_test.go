@@ -24,6 +24,6 @@ func TestParseTime(t *testing.T) {
 	}
 	for _, text := range []string{"", "yesterday", "2021-11", "2021-11-31", "2021-11-01 03:00", "1635735600"} {
 		_, err := ParseTime(text, time.UTC)
-		require.EqualError(t, err, `"`+text+`" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`)
+		require.EqualError(t, err, `"`+text+`" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`)
 	}
 }

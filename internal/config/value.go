@@ -15,7 +15,7 @@ import (
 	"chattonic_exporter/internal/calendar"
 )
 
-// The types of single values in a file. Their errors do not quote the text.
+// The types of scalars in a file. Their errors do not quote the text.
 type (
 	codename        string
 	baseURL         string
@@ -26,29 +26,29 @@ type (
 	timeZone        struct{ *time.Location }
 )
 
-// UnmarshalText reads a codename.
+// UnmarshalText parses a codename.
 func (c *codename) UnmarshalText(text []byte) error {
 	*c = codename(text)
 	return chattonic.CheckCodename(string(text))
 }
 
-// UnmarshalText reads a base URL.
+// UnmarshalText parses a base URL.
 func (u *baseURL) UnmarshalText(text []byte) error {
 	*u = baseURL(text)
 	_, err := chattonic.ParseBaseURL(string(text))
 	return err
 }
 
-// UnmarshalText reads a format.
+// UnmarshalText parses a date format.
 func (f *dateFormatGroup) UnmarshalText(text []byte) error {
 	*f = dateFormatGroup(text)
 	if len(text) == 0 {
-		return fmt.Errorf("the format is empty: give one such as %q, or a constant such as 0 for a single row", chattonic.DefaultDateFormatGroup)
+		return fmt.Errorf("the format is empty: use one such as %q, or a constant such as 0 for a single row", chattonic.DefaultDateFormatGroup)
 	}
 	return nil
 }
 
-// UnmarshalText reads a duration such as 5m.
+// UnmarshalText parses a duration such as 5m.
 func (d *duration) UnmarshalText(text []byte) error {
 	parsed, err := model.ParseDuration(string(text))
 	*d = duration(parsed)
@@ -58,7 +58,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalText reads a number of at least 0.
+// UnmarshalText parses a number of at least 0.
 func (t *threshold) UnmarshalText(text []byte) error {
 	number, err := strconv.ParseFloat(string(text), 64)
 	*t = threshold(number)
@@ -68,7 +68,7 @@ func (t *threshold) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalText reads a time such as 09:00, or 24:00.
+// UnmarshalText parses a time from 00:00 to 24:00.
 func (t *timeOfDay) UnmarshalText(text []byte) error {
 	if string(text) == "24:00" {
 		*t = 24 * 60
@@ -76,14 +76,14 @@ func (t *timeOfDay) UnmarshalText(text []byte) error {
 	}
 	clock, err := time.Parse("15:04", string(text))
 	*t = timeOfDay(clock.Hour()*60 + clock.Minute())
-	if err != nil || len(text) != len("09:00") { // the library takes 9:00, too
+	if err != nil || len(text) != len("09:00") { // time.Parse also accepts 9:00
 		return errors.New(`not a time of day: use one from "00:00" to "23:59", and as an end also "24:00"`)
 	}
 	return nil
 }
 
-// UnmarshalText refuses two names that the library takes: "" for UTC, and "Local"
-// for the machine's zone, as a file is to mean the same everywhere.
+// UnmarshalText parses the name of a time zone. It refuses "" and "Local", which
+// time.LoadLocation accepts: the meaning of a file must not depend on the machine.
 func (z *timeZone) UnmarshalText(text []byte) (err error) {
 	name := string(text)
 	z.Location, err = time.LoadLocation(name)
@@ -113,33 +113,33 @@ func (durationUnit) choices() (names []string) {
 	return names
 }
 
-// weekday is the name of a day.
+// weekday is the name of a day of the week.
 type weekday string
 
-// weekdays are the names of the days, from time.Sunday on.
+// weekdays holds the names of the days, indexed by time.Weekday.
 var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
 func (weekday) choices() []string { return weekdays }
 
-// businessHours is the form of business hours.
+// businessHours is the schema of business hours.
 type businessHours struct {
 	Timezone timeZone    `yaml:"timezone"`
-	Hours    *[]interval `yaml:"hours"` // null drops those of the defaults
+	Hours    *[]interval `yaml:"hours"` // null removes the default
 }
 
-// interval is the form of hours on some days.
+// interval is the schema of an entry of hours.
 type interval struct {
 	Days []weekday  `yaml:"days"`
 	From *timeOfDay `yaml:"from"`
 	To   *timeOfDay `yaml:"to"`
 }
 
-// hoursExample is a list of hours, as an example in errors.
+// hoursExample is an example of hours in errors.
 const hoursExample = `[{days: [monday, friday], from: "09:00", to: "18:00"}]`
 
 func (businessHours) check(node *yaml.Node) error {
 	if len(node.Content) > 0 && valueOf(node, "hours") == nil {
-		return at(node, "hours is missing: give some, such as %s", hoursExample)
+		return errorAt(node, "hours is missing: add a list such as %s", hoursExample)
 	}
 	return nil
 }
@@ -147,17 +147,17 @@ func (businessHours) check(node *yaml.Node) error {
 func (i interval) check(node *yaml.Node) error {
 	switch {
 	case i.Days == nil, i.From == nil, i.To == nil:
-		return at(node, "days, from or to is missing: give all three, such as %s", hoursExample)
+		return errorAt(node, "days, from or to is missing: set all three, such as %s", hoursExample)
 	case *i.From == *i.To:
-		return at(node, `from and to are the same: use "00:00" and "24:00" for a whole day`)
+		return errorAt(node, `from and to are the same: use "00:00" and "24:00" for a whole day`)
 	case *i.From == 24*60:
-		return at(node, `from is "24:00": use "00:00" of the next day`)
+		return errorAt(node, `from is "24:00": use "00:00" of the next day`)
 	}
 	return nil
 }
 
-// inZone returns the hours in their time zone or else in that of the team, or nil
-// where there are none.
+// inZone returns the business hours, or nil if there are none. zone is the time zone if
+// business_hours does not set one.
 func (b businessHours) inZone(zone *time.Location) *calendar.BusinessHours {
 	if b.Hours == nil {
 		return nil

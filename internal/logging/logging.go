@@ -1,4 +1,4 @@
-// Package logging makes the exporter's loggers.
+// Package logging creates the exporter's loggers.
 package logging
 
 import (
@@ -11,15 +11,15 @@ import (
 	sloggokit "github.com/tjhop/slog-gokit"
 )
 
-// Levels are the levels that a logger can be limited to.
+// Levels holds the valid minimum levels of a logger.
 var Levels = []string{"debug", "info", "warn", "error"}
 
-// Formats are the formats of log lines.
+// Formats holds the valid formats of log lines.
 var Formats = []string{"logfmt", "json"}
 
-// New returns a logger that writes to w what is of the level or above, and the
-// same for libraries that want a slog.Logger. It fails for a level or format
-// that is not among Levels and Formats.
+// New returns a logger that writes messages of the level or above to w, and a slog.Logger
+// with the same output for libraries that need one. It fails if the level is not in Levels
+// or the format is not in Formats.
 func New(w io.Writer, levelName, format string) (log.Logger, *slog.Logger, error) {
 	allowed, err := level.Parse(levelName)
 	if err != nil {
@@ -29,18 +29,18 @@ func New(w io.Writer, levelName, format string) (log.Logger, *slog.Logger, error
 	if err := slogLevel.UnmarshalText([]byte(levelName)); err != nil {
 		return nil, nil, fmt.Errorf("unknown log level %q: use one of %v", levelName, Levels)
 	}
-	var bare log.Logger
+	var base log.Logger
 	switch format {
 	case "logfmt":
-		bare = log.NewLogfmtLogger(log.NewSyncWriter(w))
+		base = log.NewLogfmtLogger(log.NewSyncWriter(w))
 	case "json":
-		bare = log.NewJSONLogger(log.NewSyncWriter(w))
+		base = log.NewJSONLogger(log.NewSyncWriter(w))
 	default:
 		return nil, nil, fmt.Errorf("unknown log format %q: use one of %v", format, Formats)
 	}
-	bare = level.NewFilter(bare, level.Allow(allowed))
-	// The handler stamps time and caller by itself, under these names, so it is
-	// given the logger from before they are added.
-	slogger := slog.New(sloggokit.NewGoKitHandler(bare, slogLevel))
-	return log.With(bare, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller), slogger, nil
+	base = level.NewFilter(base, level.Allow(allowed))
+	// The slog handler adds the keys time and caller itself, so it gets the logger
+	// without them.
+	slogger := slog.New(sloggokit.NewGoKitHandler(base, slogLevel))
+	return log.With(base, "time", log.DefaultTimestampUTC, "caller", log.DefaultCaller), slogger, nil
 }

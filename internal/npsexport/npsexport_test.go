@@ -32,7 +32,7 @@ const (
 	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the user that the access token belongs to.` + "\n"
 	question     = "Send it? [y/N] "
 	done         = "Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n"
-	uncertain    = "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: "
+	uncertain    = "the e-mail may have been sent or not, and it was not tried again: requesting the nps_export endpoint: "
 )
 
 // november is the month in the time zone of the team acme.
@@ -213,7 +213,7 @@ func TestClock(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	const noTime = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
+	const noTime = " is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
 	const userTypes = "--user-type is needed: one of all, promoter, passive, detractor"
 	const neither = "--start and --end are needed, or --window"
 	const both = "--window goes without --start and --end"
@@ -285,27 +285,27 @@ func TestTeams(t *testing.T) {
 // TestFailure holds what is said after each failure, and that none makes the
 // exporter ask twice.
 func TestFailure(t *testing.T) {
-	const refused = "nothing was sent: asking the nps_export endpoint: "
+	const refused = "nothing was sent: requesting the nps_export endpoint: "
 	for name, c := range map[string]struct {
 		fault simulator.Fault
 		want  string
 	}{
 		"400": {simulator.Fault{Status: 400}, refused + "HTTP 400"},
 		"401": {simulator.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
-		"403": {simulator.Fault{Status: 403}, refused + "HTTP 403, the access token may not see this team: check the token and the codename"},
-		"404": {simulator.Fault{Status: 404}, refused + "HTTP 404, nothing is there: check the base URL and the codename"},
+		"403": {simulator.Fault{Status: 403}, refused + "HTTP 403, the access token has no access to this team: check the token and the codename"},
+		"404": {simulator.Fault{Status: 404}, refused + "HTTP 404, the team was not found: check the base URL and the codename"},
 		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
 		"500": {simulator.Fault{Status: 500}, uncertain + "HTTP 500"},
 		"502": {simulator.Fault{Status: 502}, uncertain + "HTTP 502"},
 		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
-		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, uncertain + "the connection broke before the answer was whole"},
+		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, uncertain + "the connection broke before the answer was complete"},
 		"status false": {
 			simulator.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
 			uncertain + `Chat-Tonic refused: "status" is false`,
 		},
 		"redirect": {
 			simulator.Fault{Redirect: "http://elsewhere.example/"},
-			uncertain + "redirected to another host, port or scheme, where the access token must not go: check the base URL",
+			uncertain + "redirected to another host, port or scheme, which must not receive the access token: check the base URL",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,7 +331,7 @@ func TestTimeout(t *testing.T) {
 		o.Out = new(bytes.Buffer)
 		err = Run(ctx, o)
 	}
-	require.EqualError(t, err, uncertain+"no answer in time")
+	require.EqualError(t, err, uncertain+"no complete answer before the timeout")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
 }
@@ -342,10 +342,10 @@ func TestCanceled(t *testing.T) {
 	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, simulator.Fault{
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }),
 	}))
-	require.EqualError(t, Run(ctx, options(t, api.url)), uncertain+"canceled before the answer was there")
+	require.EqualError(t, Run(ctx, options(t, api.url)), uncertain+"canceled before the answer was complete")
 
 	api = simulate(t)
-	require.EqualError(t, Run(ctx, options(t, api.url)), "nothing was sent: asking the nps_export endpoint: canceled before the answer was there")
+	require.EqualError(t, Run(ctx, options(t, api.url)), "nothing was sent: requesting the nps_export endpoint: canceled before the answer was complete")
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
@@ -357,14 +357,14 @@ func TestUnreachable(t *testing.T) {
 	free := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	err = Run(t.Context(), options(t, "http://"+free))
-	require.EqualError(t, err, "nothing was sent: asking the nps_export endpoint: the connection failed: dial: connect: connection refused")
+	require.EqualError(t, err, "nothing was sent: requesting the nps_export endpoint: the connection failed: dial: connect: connection refused")
 
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // which would say that the handshake failed
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	err = Run(t.Context(), options(t, server.URL))
-	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: TLS: x509: certificate signed by unknown authority")
+	require.ErrorContains(t, err, "nothing was sent: requesting the nps_export endpoint: TLS: x509: certificate signed by unknown authority")
 }
 
 // TestCredentials breaks what the token and the client are made of after the
@@ -378,7 +378,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, Run(t.Context(), o))
 	require.NoError(t, os.Remove(file))
 	err := Run(t.Context(), o)
-	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: the request could not be made: ")
+	require.ErrorContains(t, err, "nothing was sent: requesting the nps_export endpoint: the request could not be sent: ")
 	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointNPS))
 
 	o = options(t, api.url)

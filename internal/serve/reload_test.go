@@ -79,7 +79,7 @@ func TestReloadStorm(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, http.StatusInternalServerError, r.status)
-		assert.Contains(t, r.body, "the configuration in force stays: exporter.yml:5: ")
+		assert.Contains(t, r.body, "the active configuration is unchanged: exporter.yml:5: ")
 	}
 	assert.Positive(t, counted[http.StatusOK], "good configurations were among them")
 	assert.Positive(t, counted[http.StatusInternalServerError], "and bad ones")

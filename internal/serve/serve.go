@@ -109,7 +109,7 @@ func (o *Options) ScrapeFlags(cmd *kingpin.CmdClause) {
 type exporter struct {
 	Options
 	registry *prometheus.Registry
-	own      *collector.Own
+	own      *collector.ExporterMetrics
 	teams    *teams.Set
 	loading  sync.Mutex
 }
@@ -123,10 +123,10 @@ func start(o Options) (*exporter, error) {
 		return nil, usage.Errorf("--web.max-scrapes must be 0, for any number, or more")
 	}
 	registry := prometheus.NewRegistry()
-	own := collector.NewOwn(registry)
+	own := collector.NewExporterMetrics(registry)
 	e := &exporter{Options: o, registry: registry, own: own, teams: teams.New(teams.Options{
 		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
-		UserAgent: "chattonic_exporter/" + version.Version, Own: own, History: o.StatusPage,
+		UserAgent: "chattonic_exporter/" + version.Version, Metrics: own, History: o.StatusPage,
 	})}
 	if err := e.load(); err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (e *exporter) load() error {
 	if err == nil {
 		err = e.teams.Apply(c)
 	}
-	e.own.Reloaded(err)
+	e.own.ObserveReload(err)
 	return err
 }
 

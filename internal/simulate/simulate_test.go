@@ -176,7 +176,7 @@ func TestControl(t *testing.T) {
 
 	assert.Equal(t, "team acme: fault 500 for endpoint operators is active\n",
 		r.post(t, "/fault", url.Values{"team": {"acme"}, "endpoint": {"operators"}, "name": {"500"}}))
-	for codename, want := range map[string]string{"acme": "asking the operators endpoint: HTTP 500", "beta": ""} {
+	for codename, want := range map[string]string{"acme": "requesting the operators endpoint: HTTP 500", "beta": ""} {
 		api := r.client(t, codename, "simulated")
 		_, err := api.Operators(t.Context(), yesterday)
 		if want == "" {
@@ -340,7 +340,7 @@ func TestEnd(t *testing.T) {
 	cancel()
 	require.NoError(t, s.wait(ctx))
 	assert.Less(t, time.Since(begin), shutdown)
-	require.ErrorContains(t, <-hung, "the connection broke before the answer was whole")
+	require.ErrorContains(t, <-hung, "the connection broke before the answer was complete")
 }
 
 // TestEndOfSilentConnection ends the command while a client has connected and

@@ -83,7 +83,7 @@ func TestTeamThatIsLongInEndingHoldsUpNoOther(t *testing.T) {
 	f, _ := newSet(t)
 	api := stubborn{make(chan struct{}), make(chan struct{})}
 	slow := &member{
-		config: config.Team{Codename: "slow"}, http: &http.Client{}, users: 1, team: collector.NewTeam(collector.Settings{Codename: "slow"}),
+		config: config.Team{Codename: "slow"}, http: &http.Client{}, refs: 1, team: collector.NewTeam(collector.Settings{Codename: "slow"}),
 		api: NewSharedAPI(api, SharedOptions{Timeout: time.Hour, Limit: semaphore.NewWeighted(1)}),
 	}
 	f.active = []*member{slow}

@@ -10,53 +10,54 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// recent is how many calls that have ended a History holds.
-const recent = 20
+// maxEnded is the number of completed calls that a History keeps.
+const maxEnded = 20
 
 // Call is a call to the API.
 type Call struct {
-	// Endpoint and Window are what was asked for.
+	// Endpoint and Window are the parameters of the call.
 	Endpoint chattonic.Endpoint
 	Window   chattonic.Window
-	// Start is when it began, which is to wait for its place among the calls of
-	// all teams.
+	// Start is when the call started. It includes the time in which the call waits
+	// because of the limit for concurrent calls.
 	Start time.Time
-	// Duration is how long it took, or has taken so far, with all retries.
+	// Duration is the duration of the call including all retries, until now if it is in
+	// flight.
 	Duration time.Duration
-	// InFlight says that it has not ended.
+	// InFlight means that the call has not ended.
 	InFlight bool
-	// Err is how it failed, or for a call in flight its last error so far. It
-	// is nil where nothing went wrong.
+	// Err is the error of the call. For a call in flight it is the error of its last
+	// failed request. It is nil if there was no error.
 	Err error
 }
 
-// Snapshot is what a History holds at a moment.
+// Snapshot is the content of a History at one point in time.
 type Snapshot struct {
-	// Calls are those in flight and the last 20 that ended, the newest first.
+	// Calls holds the calls in flight and the last 20 completed calls, newest first.
 	Calls []Call
-	// Failing are the calls that failed with none of their endpoint and window
-	// since that ended well, the newest first.
+	// Failing holds the last call of each endpoint and window whose last call failed,
+	// newest first.
 	Failing []Call
-	// Answers are the last good answers of the endpoints for the History's window,
-	// which may be older than a failure. They must not be changed.
+	// Answers holds the last successful answer of each endpoint for the History's
+	// window. It may be older than a failed call. It must not be changed.
 	Answers map[chattonic.Endpoint]chattonic.Answer
 }
 
-// History records the last calls of a team for the pages for people. No scrape is
-// answered from it. It is safe for concurrent use; a nil History records nothing.
+// History records the last calls of a team for the status pages. Scrapes do not use it. It
+// is safe for concurrent use. A nil History records nothing.
 type History struct {
 	window string
 	now    func() time.Time
 
 	mu       sync.Mutex
 	inFlight []*Call
-	ended    []Call // a ring, when it is full
+	ended    []Call // a ring buffer once it is full
 	oldest   int
 	failing  map[key]Call
 	answers  map[chattonic.Endpoint]chattonic.Answer
 }
 
-// NewHistory returns a History that keeps the answers for the window of that name.
+// NewHistory returns a History that keeps the answers for the window with the given name.
 // now is the clock; nil means time.Now.
 func NewHistory(window string, now func() time.Time) *History {
 	if now == nil {
@@ -65,7 +66,7 @@ func NewHistory(window string, now func() time.Time) *History {
 	return &History{window: window, now: now, failing: make(map[key]Call), answers: make(map[chattonic.Endpoint]chattonic.Answer)}
 }
 
-// begin records a call that begins.
+// begin records the start of a call.
 func (h *History) begin(endpoint chattonic.Endpoint, window chattonic.Window) *Call {
 	if h == nil {
 		return nil
@@ -77,7 +78,7 @@ func (h *History) begin(endpoint chattonic.Endpoint, window chattonic.Window) *C
 	return c
 }
 
-// observe records the failure of a request that the call repeats.
+// observe records the error of a failed request of a call in flight.
 func (h *History) observe(c *Call, err error) {
 	if h == nil {
 		return
@@ -87,7 +88,7 @@ func (h *History) observe(c *Call, err error) {
 	c.Err = err
 }
 
-// end records the answer of a call, or its failure.
+// end records the result of a call.
 func (h *History) end(c *Call, answer chattonic.Answer, err error) {
 	if h == nil {
 		return
@@ -97,24 +98,24 @@ func (h *History) end(c *Call, answer chattonic.Answer, err error) {
 	defer h.mu.Unlock()
 	h.inFlight = slices.DeleteFunc(h.inFlight, func(f *Call) bool { return f == c })
 	c.Duration, c.InFlight, c.Err = duration, false, err
-	if len(h.ended) < recent {
+	if len(h.ended) < maxEnded {
 		h.ended = append(h.ended, *c)
 	} else {
 		h.ended[h.oldest] = *c
-		h.oldest = (h.oldest + 1) % recent
+		h.oldest = (h.oldest + 1) % maxEnded
 	}
-	of := key{c.Endpoint, c.Window.Name}
+	k := key{c.Endpoint, c.Window.Name}
 	if err != nil {
-		h.failing[of] = *c
+		h.failing[k] = *c
 		return
 	}
-	delete(h.failing, of)
+	delete(h.failing, k)
 	if c.Window.Name == h.window {
 		h.answers[c.Endpoint] = answer
 	}
 }
 
-// Snapshot returns what the History holds now.
+// Snapshot returns the current content of the History.
 func (h *History) Snapshot() Snapshot {
 	now := h.now()
 	h.mu.Lock()
@@ -134,8 +135,7 @@ func (h *History) Snapshot() Snapshot {
 	return s
 }
 
-// newestFirst orders calls by their start, and those of a moment by what they
-// ask for.
+// newestFirst sorts calls by descending start time, then by endpoint and window.
 func newestFirst(a, b Call) int {
 	return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.Window.Name, b.Window.Name))
 }

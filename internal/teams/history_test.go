@@ -19,7 +19,7 @@ import (
 // said are the answers of a scriptedAPI, by window.
 type said map[string]error
 
-// scriptedAPI answers after a second, or fails as it is told to.
+// scriptedAPI answers after a second, or fails as scripted.
 type scriptedAPI struct {
 	mu   sync.Mutex
 	said said
@@ -157,7 +157,7 @@ func TestHistoryOfWhatACallInFlightHasMet(t *testing.T) {
 		defer p.Close()
 		_, err = ask(t, p, 5*time.Second)
 		require.Error(t, err)
-		assert.Equal(t, []string{"operators 24h 0+5 true asking the operators endpoint: HTTP 429, too many calls: lengthen the scrape interval or set a ttl"}, texts(h.Snapshot().Calls, begin))
+		assert.Equal(t, []string{"operators 24h 0+5 true requesting the operators endpoint: HTTP 429, too many calls: lengthen the scrape interval or set a ttl"}, texts(h.Snapshot().Calls, begin))
 		assert.Empty(t, h.Snapshot().Failing, "it may still end well")
 		_, err = ask(t, p, 30*time.Second)
 		require.NoError(t, err)

@@ -12,35 +12,35 @@ import (
 	"chattonic_exporter/collector"
 )
 
-// maxLate is how long a late answer waits for the next scrape. It is the time
-// after which Prometheus takes a sample for stale.
+// maxLate is how long a late answer can be used by the next scrape. It equals the lookback
+// delta of Prometheus: older samples are stale there.
 const maxLate = 5 * time.Minute
 
-// SharedOptions adjusts a SharedAPI.
+// SharedOptions configures a SharedAPI.
 type SharedOptions struct {
-	// Timeout ends a call, whether or not a scrape still waits for it.
+	// Timeout is the timeout of a call. It does not depend on the scrapes that wait for
+	// the call.
 	Timeout time.Duration
-	// TTL is how long an answer of an endpoint serves further scrapes. Without one
-	// every scrape makes a call.
+	// TTL is how long an answer of an endpoint is reused by later scrapes. Without a TTL
+	// each scrape needs a new call.
 	TTL map[chattonic.Endpoint]time.Duration
-	// Limit bounds the concurrent calls of all SharedAPIs that have it.
+	// Limit limits the concurrent calls of all SharedAPIs that use it.
 	Limit *semaphore.Weighted
-	// Now is the clock by which answers age; nil means time.Now.
+	// Now is the clock for the age of answers; nil means time.Now.
 	Now func() time.Time
-	// History records the calls; nil means that nothing does.
+	// History records the calls; nil means that they are not recorded.
 	History *History
 }
 
-// SharedAPI lets scrapes share the calls of one team: several Prometheus servers
-// that scrape at the same moment cause one call, an answer serves further scrapes
-// until its TTL ends, and an answer that is too late for its scrape serves the
-// next one. Calls are shared by endpoint and by the name of their window. A
-// SharedAPI is safe for concurrent use.
+// SharedAPI shares the calls of one team between scrapes. Concurrent scrapes, such as
+// those of several Prometheus servers, share one call. An answer is reused until its TTL
+// expires. An answer that is too late for its scrape is used by the next one. Calls are
+// shared by endpoint and window name. A SharedAPI is safe for concurrent use.
 type SharedAPI struct {
 	api     collector.API
 	options SharedOptions
 
-	lifetime context.Context //nolint:containedctx // Calls outlive the scrape that began them.
+	lifetime context.Context //nolint:containedctx // Calls outlive the scrape that started them.
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 
@@ -50,30 +50,32 @@ type SharedAPI struct {
 
 var _ collector.API = (*SharedAPI)(nil)
 
-// key is what calls are shared by.
+// key identifies calls that are shared.
 type key struct {
 	endpoint chattonic.Endpoint
 	window   string // its name
 }
 
-// shared is what is known of a key.
+// shared is the state of a key.
 type shared struct {
 	flight *flight // nil while no call is in flight
-	kept   *flight // an answer that may serve a further scrape
+	cached *flight // with an answer that a later scrape may use, or nil
 }
 
-// flight is a call. Its answer is set before done is closed.
+// flight is a call in flight or a completed one. answer, err and completedAt are set before
+// done is closed.
 type flight struct {
 	done      chan struct{}
-	waiting   int   // number of scrapes, guarded by SharedAPI.mu
-	lastError error // of a request that is repeated, guarded by SharedAPI.mu
+	scrapes   int   // number of scrapes that wait for the answer or got it, guarded by SharedAPI.mu
+	lastError error // of the last failed request, guarded by SharedAPI.mu
 	record    *Call
-	answer    chattonic.Answer
-	err       error
-	at        time.Time
+
+	answer      chattonic.Answer
+	err         error
+	completedAt time.Time
 }
 
-// NewSharedAPI returns a SharedAPI that makes calls to api. Close ends it.
+// NewSharedAPI returns a SharedAPI that calls api. Close must be called at the end.
 func NewSharedAPI(api collector.API, o SharedOptions) *SharedAPI {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -82,15 +84,16 @@ func NewSharedAPI(api collector.API, o SharedOptions) *SharedAPI {
 	return &SharedAPI{api: api, options: o, lifetime: ctx, stop: stop, shared: make(map[key]*shared)}
 }
 
-// Close cancels the calls in flight and waits for their end. Nothing may be read
-// after that.
+// Close cancels the calls in flight and waits until they have ended. Read must not be
+// called after that.
 func (s *SharedAPI) Close() {
 	s.stop()
 	s.running.Wait()
 }
 
-// Read returns the answer for the window or, where an answer is shared, for the
-// window of that name a little earlier.
+// Read returns an answer for the window. If the answer is shared with an earlier scrape, its
+// window has the same name but is the one of that scrape. Errors are of the type
+// chattonic.Error. Read returns when ctx ends, but the call continues.
 func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	k := key{e, window.Name}
 	s.mu.Lock()
@@ -99,9 +102,9 @@ func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chatt
 		state = new(shared)
 		s.shared[k] = state
 	}
-	if kept := s.take(state, s.options.TTL[e]); kept != nil {
+	if cached := s.takeCached(state, s.options.TTL[e]); cached != nil {
 		s.mu.Unlock()
-		return kept.answer, nil
+		return cached.answer, nil
 	}
 	f := state.flight
 	if f == nil {
@@ -109,7 +112,7 @@ func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chatt
 		state.flight = f
 		s.running.Go(func() { s.call(state, f, e, window) }) //nolint:contextcheck // The call outlives this scrape.
 	}
-	f.waiting++
+	f.scrapes++
 	s.mu.Unlock()
 
 	select {
@@ -119,36 +122,36 @@ func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chatt
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.waiting--
+	f.scrapes--
 	select {
-	case <-f.done: // at this very moment, when call counted this scrape as served
+	case <-f.done: // completed meanwhile, and call counted this scrape
 		return f.answer, f.err
 	default:
-		return nil, s.abandoned(ctx, e, f)
+		return nil, s.scrapeError(ctx, e, f)
 	}
 }
 
-// take returns the kept answer if it may serve a scrape now. It stays until the
-// TTL ends; a late one serves once.
-func (s *SharedAPI) take(state *shared, ttl time.Duration) *flight {
-	kept := state.kept
-	if kept == nil {
+// takeCached returns the cached answer if a scrape may use it now, or nil. An answer stays
+// cached until its TTL expires. A late answer is used once.
+func (s *SharedAPI) takeCached(state *shared, ttl time.Duration) *flight {
+	cached := state.cached
+	if cached == nil {
 		return nil
 	}
-	age := s.options.Now().Sub(kept.at)
+	age := s.options.Now().Sub(cached.completedAt)
 	if age >= 0 && age < ttl {
-		kept.waiting++ // it has served a scrape
-		return kept
+		cached.scrapes++
+		return cached
 	}
-	state.kept = nil
-	if kept.waiting == 0 && age >= 0 && age < maxLate {
-		return kept
+	state.cached = nil
+	if cached.scrapes == 0 && age >= 0 && age < maxLate {
+		return cached
 	}
 	return nil
 }
 
-// call makes a call. It has its own deadline, not that of the scrape that began
-// it, because other scrapes wait for it, too.
+// call makes a call. The call has its own deadline instead of that of the scrape that
+// started it, because other scrapes may wait for it.
 func (s *SharedAPI) call(state *shared, f *flight, e chattonic.Endpoint, window chattonic.Window) {
 	ctx, cancel := context.WithTimeout(s.lifetime, s.options.Timeout)
 	defer cancel()
@@ -158,25 +161,26 @@ func (s *SharedAPI) call(state *shared, f *flight, e chattonic.Endpoint, window 
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.answer, f.err, f.at = answer, err, s.options.Now()
+	f.answer, f.err, f.completedAt = answer, err, s.options.Now()
 	state.flight = nil
-	if err == nil && (s.options.TTL[e] > 0 || f.waiting == 0) {
-		state.kept = f
+	if err == nil && (s.options.TTL[e] > 0 || f.scrapes == 0) {
+		state.cached = f
 	}
 	close(f.done)
 }
 
-// read makes a call when the limit allows it.
+// read waits until the limit allows another call, and makes it.
 func (s *SharedAPI) read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	if err := s.options.Limit.Acquire(ctx, 1); err != nil {
-		return nil, failure(e, chattonic.CauseTimeout, "no call could be made in time: too many are in flight, raise the limit or look for a team that hangs")
+		return nil, failure(e, chattonic.CauseTimeout, "timeout while waiting for the limit of concurrent API calls: raise the limit, or look for a team whose calls hang")
 	}
 	defer s.options.Limit.Release(1)
 	return s.api.Read(ctx, e, window)
 }
 
-// Observe records a request of a call, so that a scrape that ends before its call
-// can say why. It is the observer of the client that makes the calls.
+// Observe records the error of a failed request. A scrape that ends before its call
+// includes it in its error. Observe must be the observer of the client that makes the
+// calls, see chattonic.WithObserver.
 func (s *SharedAPI) Observe(a chattonic.Attempt) {
 	if a.Err == nil {
 		return
@@ -189,14 +193,14 @@ func (s *SharedAPI) Observe(a chattonic.Attempt) {
 	}
 }
 
-// abandoned is the error of a scrape that ends before its call. It says what the
-// call waits for, because the call may succeed between two scrapes, so that
-// nothing else says it.
-func (s *SharedAPI) abandoned(ctx context.Context, e chattonic.Endpoint, f *flight) error {
+// scrapeError returns the error of a scrape that ends before its call. It includes the last
+// error of the call, because the call may still succeed between two scrapes and then
+// nothing else reports that error.
+func (s *SharedAPI) scrapeError(ctx context.Context, e chattonic.Endpoint, f *flight) error {
 	if ctx.Err() == context.Canceled {
-		return failure(e, chattonic.CauseCanceled, "the scrape was canceled before the answer was there")
+		return failure(e, chattonic.CauseCanceled, "the scrape was canceled before the answer was received")
 	}
-	detail := fmt.Sprintf("no answer before the scrape's deadline: the call goes on for up to %s, and the next scrape gets its answer", s.options.Timeout)
+	detail := fmt.Sprintf("no answer before the scrape's deadline: the call continues for up to %s, and the next scrape uses its answer", s.options.Timeout)
 	if f.lastError != nil {
 		detail += "; last error: " + reason(f.lastError)
 	}

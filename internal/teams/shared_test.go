@@ -162,7 +162,7 @@ func TestLateAnswerServesTheNextScrapeOnce(t *testing.T) {
 		defer p.Close()
 		_, err := ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer")
+		require.EqualError(t, err, "requesting the operators endpoint: no answer before the scrape's deadline: the call continues for up to 30s, and the next scrape uses its answer")
 		time.Sleep(50 * time.Second)
 
 		n, err := ask(t, p, 10*time.Second)
@@ -201,7 +201,7 @@ func TestScrapeThatEndsFirstSaysWhatItsCallHasMet(t *testing.T) {
 		for range 2 { // the second one joins the call
 			_, err = ask(t, p, 5*time.Second)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.EqualError(t, err, "asking the operators endpoint: no answer before the scrape's deadline: the call goes on for up to 30s, and the next scrape gets its answer; last error: HTTP 429, too many calls: lengthen the scrape interval or set a ttl")
+			require.EqualError(t, err, "requesting the operators endpoint: no answer before the scrape's deadline: the call continues for up to 30s, and the next scrape uses its answer; last error: HTTP 429, too many calls: lengthen the scrape interval or set a ttl")
 		}
 		n, err := ask(t, p, 11*time.Second)
 		require.NoError(t, err)
@@ -326,7 +326,7 @@ func TestNoPlaceWithinTheLimitIsAnError(t *testing.T) {
 		p := start(api, func(o *SharedOptions) { o.Limit = limit })
 		defer p.Close()
 		_, err := ask(t, p, time.Minute)
-		require.EqualError(t, err, "asking the operators endpoint: no call could be made in time: too many are in flight, raise the limit or look for a team that hangs")
+		require.EqualError(t, err, "requesting the operators endpoint: timeout while waiting for the limit of concurrent API calls: raise the limit, or look for a team whose calls hang")
 		assert.Zero(t, api.calls.Load())
 	})
 }

@@ -1,7 +1,6 @@
-// Package teams holds the teams of the active configuration: their clients, and
-// what they keep from one scrape to the next. A new configuration replaces the
-// active one at once and as a whole. Scrapes in flight keep the teams that they
-// began with.
+// Package teams holds the teams of the active configuration: their clients and the state
+// that is kept between scrapes. A new configuration replaces the active one atomically.
+// Scrapes in flight continue to use the teams that they started with.
 package teams
 
 import (
@@ -21,21 +20,21 @@ import (
 	"chattonic_exporter/internal/config"
 )
 
-// Options adjusts the clients of all teams.
+// Options configures the clients of all teams.
 type Options struct {
 	// RequestTimeout is the timeout of an API call.
 	RequestTimeout time.Duration
-	// MaxBody is the largest answer in bytes.
+	// MaxBody is the maximum size of an answer in bytes.
 	MaxBody int64
 	// MaxCalls is the maximum number of concurrent API calls.
 	MaxCalls int64
 	// UserAgent is the User-Agent header of requests.
 	UserAgent string
-	// Own counts the requests.
-	Own *collector.Own
+	// Metrics counts the API requests.
+	Metrics *collector.ExporterMetrics
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// History says whether a History of each team is kept.
+	// History enables a History for each team.
 	History bool
 }
 
@@ -48,7 +47,7 @@ type Set struct {
 	active []*member
 }
 
-// member is a team that is active, or in use by a scrape, or both.
+// member is a team that is active or used by a scrape.
 type member struct {
 	config  config.Team
 	team    *collector.Team
@@ -56,7 +55,7 @@ type member struct {
 	history *History // nil unless Options.History
 	http    *http.Client
 
-	users int // guarded by Set.mu; being active counts as one
+	refs int // number of scrapes, plus 1 if active; guarded by Set.mu
 }
 
 // New returns a Set without teams.
@@ -67,54 +66,54 @@ func New(o Options) *Set {
 	return &Set{options: o, limit: semaphore.NewWeighted(o.MaxCalls)}
 }
 
-// Apply makes a configuration the active one, or fails and changes nothing. A team
-// whose settings are unchanged keeps what it has. Apply returns when the teams that
-// it removes have ended.
+// Apply makes a configuration the active one. After an error the active configuration is
+// unchanged. A team with unchanged settings keeps its state. Apply waits until removed
+// teams that no scrape uses are closed.
 func (s *Set) Apply(c *config.Config) error {
 	unused, err := s.replace(c)
-	s.end(unused)
+	s.closeMembers(unused)
 	return err
 }
 
-// replace makes a configuration the active one, and returns the members that
-// nothing uses then.
+// replace makes a configuration the active one, and returns the members that are no longer
+// used.
 func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := make(map[string]*member, len(s.active))
+	current := make(map[string]*member, len(s.active))
 	for _, m := range s.active {
-		before[m.config.Codename] = m
+		current[m.config.Codename] = m
 	}
-	next, fresh := make([]*member, 0, len(c.Teams)), []*member(nil)
+	next, created := make([]*member, 0, len(c.Teams)), []*member(nil)
 	for _, t := range c.Teams {
-		if m := before[t.Codename]; m != nil && reflect.DeepEqual(m.config, t) {
+		if m := current[t.Codename]; m != nil && reflect.DeepEqual(m.config, t) {
 			next = append(next, m)
 			continue
 		}
-		m, err := s.start(t)
+		m, err := s.newMember(t)
 		if err != nil {
-			return fresh, fmt.Errorf("team %q: %w", t.Codename, err)
+			return created, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
-		next, fresh = append(next, m), append(fresh, m)
+		next, created = append(next, m), append(created, m)
 	}
 	for _, m := range next {
-		m.users++
-		s.options.Own.Watch(m.config.Codename)
+		m.refs++
+		s.options.Metrics.AddTeam(m.config.Codename)
 	}
-	last := s.active
+	previous := s.active
 	s.active = next
-	return s.release(last), nil
+	return s.release(previous), nil
 }
 
-// start returns a member for a configured team.
-func (s *Set) start(t config.Team) (*member, error) {
+// newMember returns a member for a configured team.
+func (s *Set) newMember(t config.Team) (*member, error) {
 	m := &member{config: t}
-	count := s.options.Own.Observer(t.Codename)
+	countRequest := s.options.Metrics.Observer(t.Codename)
 	client, httpClient, err := NewClient(t, s.options.UserAgent,
 		chattonic.WithMaxBody(s.options.MaxBody),
 		chattonic.WithClock(s.options.Now),
 		chattonic.WithObserver(func(a chattonic.Attempt) {
-			count(a)
+			countRequest(a)
 			m.api.Observe(a)
 		}),
 	)
@@ -130,8 +129,8 @@ func (s *Set) start(t config.Team) (*member, error) {
 	return m, nil
 }
 
-// Settings returns the settings of a configured team whose statistics come from
-// api.
+// Settings returns the collector settings of a configured team, with api as the source of
+// its statistics.
 func Settings(t config.Team, api collector.API) collector.Settings {
 	var threshold chattonic.Number
 	if t.Thresholds.QueriesPending != nil {
@@ -150,8 +149,9 @@ func Settings(t config.Team, api collector.API) collector.Settings {
 	return settings
 }
 
-// NewClient returns the client of a configured team, and the HTTP client of its
-// requests, whose idle connections the caller closes.
+// NewClient returns the API client of a configured team and its HTTP client. The caller
+// must close the idle connections of the HTTP client. It fails if the settings of
+// http_client, the base URL, the codename or the token are invalid.
 func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*chattonic.Client, *http.Client, error) {
 	authorization := t.HTTPClient.Authorization
 	fromFile := authorization != nil && authorization.CredentialsFile != ""
@@ -170,43 +170,44 @@ func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*c
 	return client, httpClient, err
 }
 
-// end ends members that nothing uses. It waits for their calls, so it must not be
-// called with the lock.
-func (s *Set) end(unused []*member) {
+// closeMembers closes members that are no longer used. It waits for their calls, so the
+// caller must not hold the lock.
+func (s *Set) closeMembers(unused []*member) {
 	for _, m := range unused {
 		m.api.Close()
 		m.http.CloseIdleConnections()
-		s.forget(m.config.Codename)
+		s.removeMetrics(m.config.Codename)
 	}
 }
 
-// forget drops the counters of a team that is not active. Its last call, which may
-// have outlived its configuration, is counted by then.
-func (s *Set) forget(codename string) {
+// removeMetrics deletes the counters of a team unless it is active. It must be called after
+// the team's last call, because that would create the counters again.
+func (s *Set) removeMetrics(codename string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.ContainsFunc(s.active, func(m *member) bool { return m.config.Codename == codename }) {
-		s.options.Own.Forget(codename)
+		s.options.Metrics.RemoveTeam(codename)
 	}
 }
 
-// release ends a use of each member, and returns those that nothing uses then.
+// release removes one reference from each member, and returns the members without
+// references.
 func (*Set) release(members []*member) (unused []*member) {
 	for _, m := range members {
-		if m.users--; m.users == 0 {
+		if m.refs--; m.refs == 0 {
 			unused = append(unused, m)
 		}
 	}
 	return unused
 }
 
-// Teams returns the active teams. They can be scraped until release is called,
-// which must be done once.
+// Teams returns the active teams. They can be scraped until release is called. The caller
+// must call release exactly once.
 func (s *Set) Teams() (teams []*collector.Team, release func()) {
 	return s.use(func(*member) bool { return true })
 }
 
-// Team returns the active team with the codename, as Teams does, or none.
+// Team returns the active team with the codename, or no team. See Teams for release.
 func (s *Set) Team(codename string) (teams []*collector.Team, release func()) {
 	return s.use(func(m *member) bool { return m.config.Codename == codename })
 }
@@ -217,7 +218,7 @@ func (s *Set) use(wanted func(*member) bool) (teams []*collector.Team, release f
 	var used []*member
 	for _, m := range s.active {
 		if wanted(m) {
-			m.users++
+			m.refs++
 			used, teams = append(used, m), append(teams, m.team)
 		}
 	}
@@ -225,20 +226,19 @@ func (s *Set) use(wanted func(*member) bool) (teams []*collector.Team, release f
 		s.mu.Lock()
 		unused := s.release(used)
 		s.mu.Unlock()
-		s.end(unused)
+		s.closeMembers(unused)
 	}
 }
 
-// Status is what is known about a team without a call.
+// Status is the state of a team, available without an API call.
 type Status struct {
-	// Team is the team with its settings. It must not be scraped.
+	// Team holds the settings of the team. It must not be scraped.
 	Team *collector.Team
-	// History holds its last calls; nil unless Options.History.
+	// History holds the team's last calls. It is nil unless Options.History is set.
 	History *History
 }
 
-// Status returns what is known about the active teams, in the order of the
-// configuration.
+// Status returns the state of the active teams, in the order of the configuration.
 func (s *Set) Status() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,16 +261,16 @@ func (s *Set) Codenames() []string {
 	return codenames
 }
 
-// Close ends all teams that no scrape uses. Those in use end with their scrape.
+// Close closes all teams. A team that a scrape still uses is closed after the scrape.
 func (s *Set) Close() {
 	s.mu.Lock()
 	unused := s.release(s.active)
 	s.active = nil
 	s.mu.Unlock()
-	s.end(unused)
+	s.closeMembers(unused)
 }
 
-// reason is the text of an error without the endpoint.
+// reason returns the text of an error without the endpoint.
 func reason(err error) string {
 	var e chattonic.Error
 	if errors.As(err, &e) {

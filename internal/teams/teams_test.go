@@ -48,7 +48,7 @@ func parse(t *testing.T, url, teams string) *config.Config {
 func newSet(t *testing.T) (*Set, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, UserAgent: "test", Own: collector.NewOwn(registry)})
+	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, UserAgent: "test", Metrics: collector.NewExporterMetrics(registry)})
 	t.Cleanup(f.Close)
 	return f, registry
 }
@@ -90,7 +90,7 @@ func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	assert.False(t, teams[0].WithinBusinessHours(time.Date(2021, 11, 29, 18, 0, 0, 0, time.UTC)))
 	assert.Nil(t, teams[1].WithinBusinessHours)
 
-	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code, which is none where no answer came. From the exporter itself.
+	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code; the code is none if no response was received. Source: exporter.
 # TYPE chattonic_exporter_api_requests_total counter
 chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="acme"} 1
 chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="globex"} 1
@@ -131,7 +131,7 @@ func TestTeamThatStaysTheSameGoesOn(t *testing.T) {
 
 func TestWhatIsRememberedGoesWithItsTeam(t *testing.T) {
 	_, url := simulated(t)
-	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(prometheus.NewRegistry()), History: true})
+	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Metrics: collector.NewExporterMetrics(prometheus.NewRegistry()), History: true})
 	defer f.Close()
 	require.NoError(t, f.Apply(parse(t, url, "  - {codename: globex, windows: [today, 24h]}\n  - codename: acme")))
 	teams, release := f.Team("globex")

@@ -13,15 +13,15 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// tokenFile is a file whose access token is read anew for each request, so that
-// it can be replaced at any time. The library's own reader would send what it
-// finds, also nothing.
+// tokenFile is the path of an access token file. The file is read for each request, so the
+// token can be replaced at any time. The file reader of prometheus/common is not used
+// because it also accepts an empty or invalid token.
 type tokenFile string
 
 var _ promconfig.SecretReader = tokenFile("")
 
-// Fetch returns the token. Its errors name the file, say what to do, and are of
-// the type that the client passes on.
+// Fetch returns the token. Errors are of the type fs.PathError, whose text the client
+// includes in its error.
 func (f tokenFile) Fetch(context.Context) (string, error) {
 	data, err := os.ReadFile(string(f))
 	if err != nil {
@@ -29,7 +29,7 @@ func (f tokenFile) Fetch(context.Context) (string, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return "", f.unusable(fmt.Errorf("%w: put the file there, for this user to read", err))
+		return "", f.unusable(fmt.Errorf("%w: create the file and make it readable for this user", err))
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {

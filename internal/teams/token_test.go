@@ -84,7 +84,7 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, f.Apply(c))
 
-			const none = "asking the operators endpoint: the request could not be made: reading the access token from "
+			const none = "requesting the operators endpoint: the request could not be sent: reading the access token from "
 			for _, step := range []struct {
 				name   string
 				change func()
@@ -97,13 +97,13 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 				{"emptied in place", func() { write("") }, false, nil, none + path + ": the file is empty: write the access token into it"},
 				{"blank", func() { write(" \n\t\n") }, false, nil, none + path + ": the file is empty: write the access token into it"},
 				{"back, in place", func() { write(current) }, true, []string{"Bearer " + current}, ""},
-				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": no such file or directory: put the file there, for this user to read"},
-				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": is a directory: put the file there, for this user to read"},
+				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": no such file or directory: create the file and make it readable for this user"},
+				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": is a directory: create the file and make it readable for this user"},
 				{"back, by rename", func() {
 					require.NoError(t, os.Remove(path))
 					rename(current)
 				}, true, []string{"Bearer " + current}, ""},
-				{"two lines", func() { write(current + "\n" + former) }, false, nil, none + path + ": the access token holds a line break or another control character: keep only the token, on one line"},
+				{"two lines", func() { write(current + "\n" + former) }, false, nil, none + path + ": the access token contains a line break or another control character: keep only the token, on one line"},
 				{"back once more", func() { write("  " + current + "\r\n") }, true, []string{"Bearer " + current}, ""},
 			} {
 				step.change()

@@ -205,7 +205,7 @@ func networkFaults() []fault {
 		{group: group, name: "refused", cause: "connection refused", slow: true, sockets: true, way: func(_, _ *httptest.Server) string {
 			return settings("http://127.0.0.1:1", "")
 		}},
-		{group: group, name: "name not resolved", cause: "the address of host .* was not found", way: func(_, _ *httptest.Server) string {
+		{group: group, name: "name not resolved", cause: "the host name .* cannot be resolved", way: func(_, _ *httptest.Server) string {
 			return settings("http://"+strings.Repeat("a", 64)+".example", "") // too long for a name, so that nobody is asked
 		}},
 		{group: group, name: "TLS authority unknown", cause: "TLS: x509: certificate signed by unknown authority", way: func(_, secure *httptest.Server) string {
@@ -239,8 +239,8 @@ func networkFaults() []fault {
 				}
 			})}
 		}},
-		{group: group, name: "endless header", cause: "no usable answer", only: chattonic.EndpointOperators, alone: true, allocates: 80 << 20, meets: by(flood(header, "X-More: "+strings.Repeat(faultToken, 1000)+"\r\n"))},
-		{group: group, name: "not HTTP", cause: "no usable answer", meets: by(flood("", faultToken+"\r\n"))},
+		{group: group, name: "endless header", cause: "invalid HTTP response", only: chattonic.EndpointOperators, alone: true, allocates: 80 << 20, meets: by(flood(header, "X-More: "+strings.Repeat(faultToken, 1000)+"\r\n"))},
+		{group: group, name: "not HTTP", cause: "invalid HTTP response", meets: by(flood("", faultToken+"\r\n"))},
 	}
 }
 
@@ -285,17 +285,17 @@ func bodyFaults() []fault {
 		bad("empty", invalid, body("")),
 		bad("blank", invalid, body(" \n")),
 		bad("HTML", invalid, always(simulator.Fault{Body: []byte("<!DOCTYPE html><p>Bearer " + faultToken), ContentType: "text/html"})),
-		bad("null", "the answer is of the wrong type: null", body("null")),
-		bad("a token", "the answer is of the wrong type: string", body(strconv.Quote(faultToken))),
-		bad("a number", "the answer is of the wrong type: number", body("1")),
-		bad("[]", "the answer is of the wrong type: array", body("[]"), operators),
+		bad("null", "the answer has the wrong type: null", body("null")),
+		bad("a token", "the answer has the wrong type: string", body(strconv.Quote(faultToken))),
+		bad("a number", "the answer has the wrong type: number", body("1")),
+		bad("[]", "the answer has the wrong type: array", body("[]"), operators),
 		bad("[]", "the list of rows is empty", body("[]"), dashboard),
 		bad("{}", "operators is missing", body("{}"), operators),
-		bad("{}", "the answer is of the wrong type: object", body("{}"), dashboard),
-		bad("[null]", "the answer is of the wrong type", body("[null]")),
+		bad("{}", "the answer has the wrong type: object", body("{}"), dashboard),
+		bad("[null]", "the answer has the wrong type", body("[null]")),
 		bad("no operators list", "operators is missing", body(`{"status":true,"queryPending":0}`), operators),
 		bad("operators null", "operators is missing", body(edited(operators, "null", "operators")), operators),
-		bad("operator null", "operators is of the wrong type: null", body(edited(operators, "null", "operators", 1)), operators),
+		bad("operator null", "operators has the wrong type: null", body(edited(operators, "null", "operators", 1)), operators),
 		bad("operator without id", "operators._id is missing", body(edited(operators, `null`, "operators", 1, "_id")), operators),
 		bad("operator with an empty id", "operators._id is missing", body(edited(operators, `""`, "operators", 1, "_id")), operators),
 		bad("status false", "Chat-Tonic refused", body(`{"status":false,"message":"`+faultToken+`"}`)),
@@ -304,15 +304,15 @@ func bodyFaults() []fault {
 		bad("after a byte order mark", invalid, around("\uFEFF", "")),
 		bad("NaN", invalid, inItem("nps", "NaN")),
 		bad("Infinity", invalid, inItem("nps", "-Infinity")),
-		bad("NaN as text", "nps is of the wrong type: string", inItem("nps", `"NaN"`)),
-		bad("no number as text", "nps is of the wrong type: string", inItem("nps", `""`)),
-		bad("1e999", "nps is of the wrong type: out-of-range number", inItem("nps", "1e999")),
-		bad("-1e999", "nps is of the wrong type: out-of-range number", inItem("nps", "-1e999")),
+		bad("NaN as text", "nps has the wrong type: string", inItem("nps", `"NaN"`)),
+		bad("no number as text", "nps has the wrong type: string", inItem("nps", `""`)),
+		bad("1e999", "nps has the wrong type: out-of-range number", inItem("nps", "1e999")),
+		bad("-1e999", "nps has the wrong type: out-of-range number", inItem("nps", "-1e999")),
 		bad("name as a key of its own", invalid, inItem("nps", `1,nps:2`)),
-		bad("key twice", "nps comes twice", inItem("nps", `1,"nps":2`)),
-		bad("key twice, once escaped", "nps comes twice", inItem("nps", `1,"n\u0070s":2`)),
-		bad("key twice in the answer", "queryPending comes twice", body(edited(operators, `1,"queryPending":1`, "queryPending")), operators),
-		bad("list twice", "operators comes twice", body(edited(operators, `[],"operators":[]`, "operators")), operators),
+		bad("key twice", "nps is a duplicate field", inItem("nps", `1,"nps":2`)),
+		bad("key twice, once escaped", "nps is a duplicate field", inItem("nps", `1,"n\u0070s":2`)),
+		bad("key twice in the answer", "queryPending is a duplicate field", body(edited(operators, `1,"queryPending":1`, "queryPending")), operators),
+		bad("list twice", "operators is a duplicate field", body(edited(operators, `[],"operators":[]`, "operators")), operators),
 		bad("nested 10,000 deep", "not valid JSON", inItem("deep", nested(10_000))),
 		bad("nested 1,000,000 deep", "not valid JSON", inItem("deep", nested(1_000_000))),
 		bad("nothing but 1,000,000 brackets", "(not valid JSON|wrong type)", body(strings.Repeat("[", 1_000_000))),
@@ -421,8 +421,8 @@ func redirectFaults() []fault {
 			return "    base_url: " + secure.URL + "\n    http_client: {tls_config: {ca: " + certificate(secure) + "}}\n"
 		}, meets: to(func(r *http.Request) string { return "http://" + r.Host + r.URL.RequestURI() })},
 		{group: group, name: "in a loop", cause: "redirected in a loop", meets: to(func(r *http.Request) string { return r.URL.RequestURI() })},
-		{group: group, name: "to nowhere", cause: "(no usable answer|HTTP 302)", meets: to(func(*http.Request) string { return "" })},
-		{group: group, name: "to what is no URL", cause: "no usable answer", meets: to(func(*http.Request) string { return "http://[" + faultToken })},
+		{group: group, name: "to nowhere", cause: "(invalid HTTP response|HTTP 302)", meets: to(func(*http.Request) string { return "" })},
+		{group: group, name: "to what is no URL", cause: "invalid HTTP response", meets: to(func(*http.Request) string { return "http://[" + faultToken })},
 		{group: group, name: "to a file", cause: away, meets: to(func(*http.Request) string { return "file:///etc/passwd" })},
 	}
 }
@@ -476,7 +476,7 @@ func fieldFaults(undisturbed samples) (faults []fault) {
 		for i, raw := range wrongValues[kind] {
 			faults = append(faults, fault{
 				group: "wrong type", name: name + " " + raw, only: e, alone: i > 0, meets: body(edited(e, raw, path...)),
-				cause: regexp.QuoteMeta(name) + " is of the wrong type: (string|bool|object|array|number|out-of-range number)",
+				cause: regexp.QuoteMeta(name) + " has the wrong type: (string|bool|object|array|number|out-of-range number)",
 			})
 		}
 		for i, raw := range slices.Sorted(maps.Keys(readValues[kind])) {

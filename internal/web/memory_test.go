@@ -154,7 +154,7 @@ func startInMemory(t *testing.T, configured string, adjust func(*simulator.Team,
 	t.Helper()
 	m := &memory{logs: new(loggingtest.Buffer)}
 	registry := prometheus.NewRegistry()
-	collector.NewOwn(registry)
+	collector.NewExporterMetrics(registry)
 	o := Options{
 		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(m.logs)), ScrapeTimeout: 10 * time.Second,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: func() time.Time { return noon },

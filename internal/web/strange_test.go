@@ -49,7 +49,7 @@ func strangeExporter(t *testing.T, codename, help string, operators []byte) stri
 	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "strange", Help: help}, []string{"codename"})
 	gauge.WithLabelValues(codename)
 	registry.MustRegister(gauge)
-	teams := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Own: collector.NewOwn(registry)})
+	teams := teams.New(teams.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Metrics: collector.NewExporterMetrics(registry)})
 	require.NoError(t, teams.Apply(c))
 	handler, err := New(Options{Teams: teams, Registry: registry, Logger: log.NewNopLogger(), ScrapeTimeout: 10 * time.Second, TeamsOnMetrics: true})
 	require.NoError(t, err)

@@ -1,5 +1,6 @@
-// Package web answers HTTP: scrapes, probes of single teams, their discovery,
-// pages for people, health and reload. Who asks is not trusted: see guard.go.
+// Package web serves HTTP: metrics of all teams and of single teams, service discovery,
+// status pages, health checks and reload. It does not trust its clients, see
+// middleware.go.
 package web
 
 import (
@@ -24,64 +25,66 @@ import (
 	"chattonic_exporter/internal/teams"
 )
 
-// timeoutHeader is how Prometheus says how long it waits for a scrape.
+// timeoutHeader is the request header with the scrape timeout of Prometheus.
 const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 
 // TeamSet holds the active teams.
 type TeamSet interface {
-	// Teams returns all teams, which are in use until release is called.
+	// Teams returns all teams. The caller must call release when it no longer uses them.
 	Teams() (teams []*collector.Team, release func())
-	// Team returns the team of a codename, or none, as Teams does.
+	// Team returns the team with the codename, or no team. See Teams for release.
 	Team(codename string) (teams []*collector.Team, release func())
 	// Codenames returns the codenames of all teams.
 	Codenames() []string
 }
 
-// Options say what a handler serves.
+// Options configures the handler of New.
 type Options struct {
 	// Teams holds the active teams.
 	Teams TeamSet
-	// Registry holds the exporter's own metrics.
+	// Registry holds the metrics about the exporter itself.
 	Registry *prometheus.Registry
-	// Logger is where failures go.
+	// Logger logs failed API requests and errors of the handler.
 	Logger log.Logger
-	// Reload reads the configuration again; with nil nobody can ask for it.
+	// Reload loads the configuration again, for POST /-/reload. If it is nil, that path is
+	// not served.
 	Reload func() error
-	// MaxScrapes is how many scrapes there may be at a time; 0 means any number.
+	// MaxScrapes is the maximum number of concurrent scrapes; 0 means no limit.
 	MaxScrapes int64
-	// ScrapeTimeout ends a scrape that does not say how long it may take.
+	// ScrapeTimeout is the timeout of scrapes without the header of Prometheus.
 	ScrapeTimeout time.Duration
-	// TimeoutOffset is how long before the scrape's own timeout it is answered.
+	// TimeoutOffset is subtracted from the scrape timeout of Prometheus.
 	TimeoutOffset time.Duration
-	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
+	// TeamsOnMetrics includes the metrics of all teams in /metrics. Otherwise it has only
+	// those of the exporter.
 	TeamsOnMetrics bool
-	// Profiling serves /debug/pprof/.
+	// Profiling enables /debug/pprof/.
 	Profiling bool
-	// Simulated says on the page at / that the data is not real.
+	// Simulated shows on the page at / that the data is not real.
 	Simulated bool
-	// Status returns what the pages at / and /teams/CODENAME show. With nil / is a
-	// landing page without teams.
+	// Status returns the teams that the status pages at / and /teams/CODENAME show. If
+	// it is nil, there are no status pages and / is a landing page without teams.
 	Status func() []teams.Status
-	// Now is the clock of the windows; nil means time.Now.
+	// Now is the clock for windows and the age of data; nil means time.Now.
 	Now func() time.Time
 }
 
 type handler struct{ Options }
 
-// New returns the handler of everything the exporter serves.
+// New returns the HTTP handler of the exporter.
 func New(o Options) (http.Handler, error) {
 	h := &handler{o}
-	p, err := newPages(h)
+	m, err := newMetricsHandler(h)
 	if err != nil {
 		return nil, err
 	}
-	mux, limited := http.NewServeMux(), limit(o.MaxScrapes)
-	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(p.metrics)))
-	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(p.probe)))
+	mux, limited := http.NewServeMux(), limitScrapes(o.MaxScrapes)
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(m.metrics)))
+	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(m.probe)))
 	mux.HandleFunc("GET /sd", h.discover)
-	mux.HandleFunc("GET /-/healthy", say("healthy"))
-	mux.HandleFunc("GET /-/ready", say("ready"))
-	if err := p.forPeople(mux); err != nil {
+	mux.HandleFunc("GET /-/healthy", textHandler("healthy"))
+	mux.HandleFunc("GET /-/ready", textHandler("ready"))
+	if err := m.registerPages(mux); err != nil {
 		return nil, err
 	}
 	if o.Reload != nil {
@@ -94,36 +97,36 @@ func New(o Options) (http.Handler, error) {
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	return h.guard(mux), nil
+	return h.protect(mux), nil
 }
 
-// links returns what the page at / leads to. Each page needs its own, as the
-// toolkit's changes them.
+// links returns the links of the page at /. It returns a new slice on each call because the
+// landing page of exporter-toolkit modifies it.
 func links() []toolkit.LandingLinks {
 	return []toolkit.LandingLinks{
-		{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless that is switched off, of all teams"},
-		{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME has the metrics of one"},
-		{Address: "/-/healthy", Text: "Health", Description: "whether the exporter runs"},
+		{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless disabled, of all teams"},
+		{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME returns the metrics of one team"},
+		{Address: "/-/healthy", Text: "Health", Description: "whether the exporter is running"},
 		{Address: "/-/ready", Text: "Readiness", Description: "whether it can be scraped"},
 	}
 }
 
-// forPeople has the mux serve what is looked at with a browser.
-func (p *pages) forPeople(mux *http.ServeMux) error {
-	if p.Status == nil {
-		landing, err := p.landingPage()
+// registerPages registers the pages for browsers: the status pages, or a landing page.
+func (m *metricsHandler) registerPages(mux *http.ServeMux) error {
+	if m.Status == nil {
+		landing, err := m.landingPage()
 		if err != nil {
-			return fmt.Errorf("making the landing page: %w", err)
+			return fmt.Errorf("creating the landing page: %w", err)
 		}
 		mux.Handle("GET /{$}", landing)
 		return nil
 	}
-	o := peopleOptions{Teams: p.Status, Links: links(), TeamsOnMetrics: p.TeamsOnMetrics, Simulated: p.Simulated, Now: p.Now}
-	if p.Profiling {
-		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "what the exporter spends memory and time on"})
+	o := pageOptions{Teams: m.Status, Links: links(), TeamsOnMetrics: m.TeamsOnMetrics, Simulated: m.Simulated, Now: m.Now}
+	if m.Profiling {
+		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "memory and CPU profiles of the exporter"})
 	}
-	for pattern, handler := range peopleHandlers(o) {
-		mux.Handle(pattern, p.compress(handler))
+	for pattern, handler := range statusPageHandlers(o) {
+		mux.Handle(pattern, m.compress(handler))
 	}
 	return nil
 }
@@ -137,48 +140,49 @@ func (h *handler) landingPage() (http.Handler, error) {
 		Links:       links(),
 	}
 	if h.Simulated {
-		c.ExtraHTML = `<p><strong>All data is simulated: this exporter runs with --demo and asks no real Chat-Tonic.</strong></p>`
+		c.ExtraHTML = `<p><strong>All data is simulated: this exporter runs with --demo and does not call Chat-Tonic.</strong></p>`
 	}
 	return toolkit.NewLandingPage(c)
 }
 
-// metrics shows the exporter's own metrics and those of all teams.
-func (p *pages) metrics(w http.ResponseWriter, r *http.Request) {
-	if !p.TeamsOnMetrics {
-		p.scrape(w, r, nil, p.Registry)
+// metrics serves /metrics: the metrics of the exporter and, if enabled, of all teams.
+func (m *metricsHandler) metrics(w http.ResponseWriter, r *http.Request) {
+	if !m.TeamsOnMetrics {
+		m.scrape(w, r, nil, m.Registry)
 		return
 	}
-	active, release := p.Teams.Teams()
+	active, release := m.Teams.Teams()
 	defer release()
-	p.scrape(w, r, active, p.Registry)
+	m.scrape(w, r, active, m.Registry)
 }
 
-// probe shows the metrics of one team.
-func (p *pages) probe(w http.ResponseWriter, r *http.Request) {
+// probe serves /probe: the metrics of one team.
+func (m *metricsHandler) probe(w http.ResponseWriter, r *http.Request) {
 	targets := r.URL.Query()["target"]
 	if len(targets) != 1 {
-		http.Error(w, "say which team: /probe?target=CODENAME", http.StatusBadRequest)
+		http.Error(w, "the parameter target is missing or repeated: use /probe?target=CODENAME", http.StatusBadRequest)
 		return
 	}
-	teams, release := p.Teams.Team(targets[0])
+	teams, release := m.Teams.Team(targets[0])
 	defer release()
 	if len(teams) == 0 {
-		http.Error(w, "the target is not the codename of a configured team; /sd lists them", http.StatusBadRequest)
+		http.Error(w, "the target is not the codename of a configured team: use one of those that /sd lists", http.StatusBadRequest)
 		return
 	}
-	p.scrape(w, r, teams, prometheus.Gatherers{})
+	m.scrape(w, r, teams, prometheus.Gatherers{})
 }
 
-// scrape asks the teams within the time that the scrape has.
-func (p *pages) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, own prometheus.Gatherer) {
-	ctx, cancel := context.WithTimeout(r.Context(), p.timeout(r))
+// scrape collects the metrics of the teams within the timeout of the scrape, and writes
+// them with those of the exporter.
+func (m *metricsHandler) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, exporter prometheus.Gatherer) {
+	ctx, cancel := context.WithTimeout(r.Context(), m.timeout(r))
 	defer cancel()
-	p.show(w, r, collector.New(ctx, p.Logger, p.Now, teams...), own)
+	m.write(w, r, collector.New(ctx, m.Logger, m.Now, teams...), exporter)
 }
 
-// timeout is how long the teams may take: what Prometheus says it waits, less
-// the offset for all that remains to be done then. An offset that leaves
-// nothing is left out, as Prometheus would have no answer at all otherwise.
+// timeout returns the timeout for the API requests of a scrape: the scrape timeout of
+// Prometheus minus the offset, which is the time to write the response. If the offset is not
+// smaller than the scrape timeout it is ignored, because nothing could be scraped otherwise.
 func (h *handler) timeout(r *http.Request) time.Duration {
 	seconds, err := strconv.ParseFloat(r.Header.Get(timeoutHeader), 64)
 	if err != nil || !(seconds > 0) || seconds > math.MaxInt32 {
@@ -191,8 +195,8 @@ func (h *handler) timeout(r *http.Request) time.Duration {
 	return timeout
 }
 
-// discover lists the teams for Prometheus HTTP service discovery, one group of
-// targets for each, so that relabelling can tell them apart.
+// discover serves /sd: the teams for Prometheus HTTP service discovery. Each team is a target
+// group with a meta label for relabelling.
 func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 	type group struct {
 		Targets []string          `json:"targets"`
@@ -208,24 +212,25 @@ func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// reload reads the configuration again. Reload logs its own failure.
+// reload serves /-/reload. Reload logs its errors itself.
 func (h *handler) reload(w http.ResponseWriter, _ *http.Request) {
 	if err := h.Reload(); err != nil {
-		http.Error(w, "the configuration in force stays: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "the active configuration is unchanged: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	say("reloaded")(w, nil)
+	textHandler("reloaded")(w, nil)
 }
 
-func say(what string) http.HandlerFunc {
+// textHandler returns a handler that responds with a line of text.
+func textHandler(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = io.WriteString(w, what+"\n") // the client disconnected
+		_, _ = io.WriteString(w, text+"\n") // an error means that the client disconnected
 	}
 }
 
-// CheckHealth asks a running exporter's health page, such as
-// http://127.0.0.1:10042/-/healthy, and fails unless it says so.
+// CheckHealth requests the health URL of a running exporter, such as
+// http://127.0.0.1:10042/-/healthy. It fails unless the status is 200.
 func CheckHealth(ctx context.Context, address string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -237,20 +242,20 @@ func CheckHealth(ctx context.Context, address string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("checking the health: %s answered %s", address, resp.Status)
+		return fmt.Errorf("checking the health: %s responded with %s", address, resp.Status)
 	}
 	return nil
 }
 
-// errorLog logs the errors of promhttp in one scrape.
+// errorLog logs the errors of promhttp during one scrape.
 type errorLog struct {
 	ctx          context.Context //nolint:containedctx // Println has none.
 	logger       log.Logger
-	disconnected bool // is logged
+	disconnected bool // the disconnection is already logged
 }
 
-// Println logs an error of gathering or encoding. When the client disconnects,
-// promhttp has one for each metric that is left to write.
+// Println logs an error of gathering or encoding. If the client disconnects, promhttp reports
+// an error for each remaining metric; only the first is logged.
 func (l *errorLog) Println(v ...any) {
 	switch {
 	case l.ctx.Err() == nil:

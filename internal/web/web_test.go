@@ -62,7 +62,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	f := &fixture{logs: new(loggingtest.Buffer)}
 	now := func() time.Time { return noon }
 	registry := prometheus.NewRegistry()
-	own := collector.NewOwn(registry)
+	own := collector.NewExporterMetrics(registry)
 	o := Options{
 		Registry: registry, Logger: log.NewLogfmtLogger(log.NewSyncWriter(f.logs)), ScrapeTimeout: time.Minute,
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: true, Now: now, Reload: func() error { return f.reloads },
@@ -83,7 +83,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 	upstream := httptest.NewServer(f.api)
 	f.apiURL = upstream.URL
 
-	f.teams = teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Own: own, Now: now, History: true})
+	f.teams = teams.New(teams.Options{RequestTimeout: time.Minute, MaxBody: 1 << 20, MaxCalls: 100, Metrics: own, Now: now, History: true})
 	o.Teams, o.Status = f.teams, f.teams.Status
 	f.apply(t, configured)
 	handler, err := New(o)
@@ -377,7 +377,7 @@ func TestProbe(t *testing.T) {
 		resp, body := f.ask(t, http.MethodGet, "/probe"+query)
 		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, query)
 		assert.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
-		assert.Contains(t, []string{"say which team: /probe?target=CODENAME\n", "the target is not the codename of a configured team; /sd lists them\n"}, body)
+		assert.Contains(t, []string{"the parameter target is missing or repeated: use /probe?target=CODENAME\n", "the target is not the codename of a configured team: use one of those that /sd lists\n"}, body)
 	}
 	assert.Equal(t, 1, f.api.Calls("globex", chattonic.EndpointOperators))
 }
@@ -424,7 +424,7 @@ func TestReload(t *testing.T) {
 	f.reloads = errors.New("exporter.yml:3: broken")
 	resp, body = f.ask(t, http.MethodPost, "/-/reload")
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
-	assert.Equal(t, "the configuration in force stays: exporter.yml:3: broken\n", body)
+	assert.Equal(t, "the active configuration is unchanged: exporter.yml:3: broken\n", body)
 }
 
 func TestMethods(t *testing.T) {
@@ -501,7 +501,7 @@ func (twice) Collect(ch chan<- prometheus.Metric) {
 func TestCheckHealth(t *testing.T) {
 	f := start(t, allTeams, nil)
 	require.NoError(t, CheckHealth(t.Context(), f.url+"/-/healthy"))
-	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing answered 404 Not Found", f.url))
+	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing responded with 404 Not Found", f.url))
 	require.ErrorContains(t, CheckHealth(t.Context(), "://"), "checking the health")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,20 +1,20 @@
-// What a browser adds to the pages, which are whole without it: tables that are
-// sorted by their headers, a filter, and new data every few seconds without the
-// place being lost.
+// Progressive enhancement of the pages: sortable tables, a filter, and automatic updates
+// that keep the focus, the selection and the scroll position. The pages also work without
+// this script.
 'use strict';
 
 (() => {
-  const pause = 10000; // milliseconds between two looks at the server
-  const patience = 8000; // milliseconds after which it does not answer
-  const nothing = '–';
+  const refreshInterval = 10000; // milliseconds
+  const fetchTimeout = 8000; // milliseconds
+  const noValue = '–';
   const orders = new Map(); // by table id: {column, descending}
   const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: 'base'});
-  const said = document.getElementById('said');
+  const announcement = document.getElementById('announcement');
   const problem = document.getElementById('problem');
 
-  // say tells those who listen instead of looking.
-  function say(text) {
-    said.textContent = text;
+  // announce sets the text of the live region for screen readers.
+  function announce(text) {
+    announcement.textContent = text;
   }
 
   // Sorting
@@ -22,18 +22,18 @@
   function valueOf(row, column, isNumber) {
     const cell = row.cells[column];
     const text = cell.dataset.sort ?? cell.textContent.trim();
-    if (text === '' || text === nothing) {
+    if (text === '' || text === noValue) {
       return null;
     }
     const value = isNumber ? Number.parseFloat(text) : text;
     return Number.isNaN(value) ? null : value;
   }
 
-  // order puts the rows of a table into the order that was asked for, or that in
-  // which they came. Only rows that are out of place move.
-  function order(table) {
+  // sortTable sorts the rows of a table by the selected column, or in the order of the
+  // server. It does not touch the document if the order is already right.
+  function sortTable(table) {
     const rows = Array.from(table.tBodies[0].rows);
-    const sorted = rows.slice().sort((a, b) => a.arrival - b.arrival);
+    const sorted = rows.slice().sort((a, b) => a.serverIndex - b.serverIndex);
     const by = orders.get(table.id);
     if (by) {
       const isNumber = 'number' in table.tHead.rows[0].cells[by.column].dataset;
@@ -41,7 +41,7 @@
       const direction = by.descending ? -1 : 1;
       sorted.sort((a, b) => {
         const [x, y] = [values.get(a), values.get(b)];
-        if (x === null || y === null) { // what there is none of comes last in any order
+        if (x === null || y === null) { // rows without a value are always last
           return (x === null) - (y === null);
         }
         return direction * (isNumber ? x - y : collator.compare(x, y));
@@ -50,38 +50,38 @@
     if (sorted.some((row, i) => row !== rows[i])) {
       const focused = document.activeElement;
       table.tBodies[0].append(...sorted);
-      if (focused !== document.activeElement) { // it has been moved
+      if (focused !== document.activeElement) { // moving the row removed the focus
         focused.focus({preventScroll: true});
       }
     }
   }
 
-  // turn asks for the next order of a column: that of use first, then the other
-  // way round, then as the rows came.
-  function turn(table, column) {
+  // toggleSort selects the next order of a column: first the default direction of the
+  // column, then the opposite direction, then the order of the server.
+  function toggleSort(table, column) {
     const header = table.tHead.rows[0].cells[column];
-    const first = 'number' in header.dataset;
-    const now = orders.get(table.id);
-    let next = {column, descending: first};
-    if (now && now.column === column) {
-      next = now.descending === first ? {column, descending: !first} : null;
+    const numberColumn = 'number' in header.dataset; // descending by default
+    const current = orders.get(table.id);
+    let next = {column, descending: numberColumn};
+    if (current && current.column === column) {
+      next = current.descending === numberColumn ? {column, descending: !numberColumn} : null;
     }
-    for (const other of table.tHead.rows[0].cells) {
-      other.removeAttribute('aria-sort');
+    for (const cell of table.tHead.rows[0].cells) {
+      cell.removeAttribute('aria-sort');
     }
     if (next) {
       orders.set(table.id, next);
       header.setAttribute('aria-sort', next.descending ? 'descending' : 'ascending');
-      say(`Sorted by ${header.textContent}, ${next.descending ? 'descending' : 'ascending'}`);
+      announce(`Sorted by ${header.textContent}, ${next.descending ? 'descending' : 'ascending'}`);
     } else {
       orders.delete(table.id);
-      say('In the order of the exporter');
+      announce('Sorted in the default order');
     }
-    order(table);
+    sortTable(table);
   }
 
   function makeSortable(table) {
-    Array.from(table.tBodies[0].rows).forEach((row, i) => { row.arrival = i; });
+    Array.from(table.tBodies[0].rows).forEach((row, i) => { row.serverIndex = i; });
     Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
       if ('unsorted' in header.dataset) {
         return;
@@ -89,7 +89,7 @@
       const button = document.createElement('button');
       button.type = 'button';
       button.append(...header.childNodes);
-      button.addEventListener('click', () => turn(table, column));
+      button.addEventListener('click', () => toggleSort(table, column));
       header.append(button);
     });
   }
@@ -114,15 +114,15 @@
 
   if (filter) {
     filter.closest('.filter').hidden = false;
-    let soon;
+    let announceTimer;
     filter.addEventListener('input', () => {
       const result = applyFilter();
-      clearTimeout(soon); // not at every letter
-      soon = setTimeout(() => say(result), 800);
+      clearTimeout(announceTimer); // announce only after the last key stroke
+      announceTimer = setTimeout(() => announce(result), 800);
     });
   }
 
-  // New data
+  // Updates
 
   function patchRow(row, fresh) {
     row.className = fresh.className;
@@ -133,95 +133,95 @@
     });
   }
 
-  // patchTable takes over what has changed and leaves all else alone, with the
-  // focus, the selection and the place that are in it.
+  // patchTable updates the changed cells of a table. It does not touch the others, so that
+  // the focus and the selection in them are kept.
   function patchTable(table, fresh) {
-    const gone = new Map(Array.from(table.tBodies[0].rows, (row) => [row.dataset.key, row]));
+    const removed = new Map(Array.from(table.tBodies[0].rows, (row) => [row.dataset.key, row]));
     Array.from(fresh.tBodies[0].rows).forEach((freshRow, i) => {
-      let row = gone.get(freshRow.dataset.key);
+      let row = removed.get(freshRow.dataset.key);
       if (row) {
-        gone.delete(freshRow.dataset.key);
+        removed.delete(freshRow.dataset.key);
         patchRow(row, freshRow);
       } else {
         row = document.importNode(freshRow, true);
         table.tBodies[0].append(row);
       }
-      row.arrival = i;
+      row.serverIndex = i;
     });
-    for (const row of gone.values()) {
+    for (const row of removed.values()) {
       row.remove();
     }
-    order(table);
+    sortTable(table);
   }
 
   function patch(fresh) {
-    for (const part of document.querySelectorAll('[data-live]')) {
-      const next = fresh.getElementById(part.id);
-      if (part.tHead) {
-        patchTable(part, next);
-      } else if (!part.isEqualNode(next)) {
-        const news = part.hasAttribute('data-news') && part.textContent !== next.textContent;
-        part.replaceChildren(...document.importNode(next, true).childNodes);
-        if (news) {
-          say(part.textContent.trim() || 'All calls are answered again');
+    for (const element of document.querySelectorAll('[data-live]')) {
+      const next = fresh.getElementById(element.id);
+      if (element.tHead) {
+        patchTable(element, next);
+      } else if (!element.isEqualNode(next)) {
+        const changed = element.hasAttribute('data-announce') && element.textContent !== next.textContent;
+        element.replaceChildren(...document.importNode(next, true).childNodes);
+        if (changed) {
+          announce(element.textContent.trim() || 'All calls succeed again');
         }
       }
     }
     applyFilter();
   }
 
-  // sameShape says whether the new page has the parts and columns of this one.
-  // The exporter or its configuration may be another by now.
-  function sameShape(fresh) {
-    return fresh.documentElement.dataset.edition === document.documentElement.dataset.edition &&
-      Array.from(document.querySelectorAll('[data-live]')).every((part) => {
-        const next = fresh.getElementById(part.id);
-        return next && (!part.tHead || next.tHead && next.tHead.textContent.trim() === part.tHead.textContent.trim());
+  // sameStructure returns whether the new page has the same assets, elements and columns as
+  // this one. They differ after an update of the exporter or its configuration.
+  function sameStructure(fresh) {
+    return fresh.documentElement.dataset.assets === document.documentElement.dataset.assets &&
+      Array.from(document.querySelectorAll('[data-live]')).every((element) => {
+        const next = fresh.getElementById(element.id);
+        return next && (!element.tHead || next.tHead && next.tHead.textContent.trim() === element.tHead.textContent.trim());
       });
   }
 
-  function show(trouble) {
-    if (problem.textContent !== trouble) {
-      problem.textContent = trouble;
-      problem.hidden = trouble === '';
-      say(trouble || 'The exporter answers again');
+  function showProblem(text) {
+    if (problem.textContent !== text) {
+      problem.textContent = text;
+      problem.hidden = text === '';
+      announce(text || 'The exporter is reachable again');
     }
   }
 
-  let asking = false;
+  let refreshing = false;
 
   async function refresh() {
-    if (asking || document.hidden) {
+    if (refreshing || document.hidden) {
       return;
     }
-    asking = true;
+    refreshing = true;
     try {
-      const answer = await fetch(location.pathname + location.search, {cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(patience)});
-      if (answer.status === 404) {
-        show('This team is no longer configured: what is shown is the last that was known of it.');
+      const response = await fetch(location.pathname + location.search, {cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(fetchTimeout)});
+      if (response.status === 404) {
+        showProblem('This team is no longer configured. The data shown is old.');
         return;
       }
-      if (!answer.ok) {
-        show(`The exporter answers with status ${answer.status}: what is shown is old, and tried again every few seconds.`);
+      if (!response.ok) {
+        showProblem(`The exporter responds with status ${response.status}. The data shown is old. The page retries every few seconds.`);
         return;
       }
-      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      if (!sameShape(fresh)) {
+      const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
+      if (!sameStructure(fresh)) {
         location.reload();
         return;
       }
-      show('');
+      showProblem('');
       patch(fresh);
     } catch {
-      show('The exporter does not answer: what is shown is old, and tried again every few seconds.');
+      showProblem('The exporter does not respond. The data shown is old. The page retries every few seconds.');
     } finally {
-      asking = false;
+      refreshing = false;
     }
   }
 
   document.querySelectorAll('table[data-live]').forEach(makeSortable);
   if (document.querySelector('[data-live]')) {
-    setInterval(refresh, pause);
+    setInterval(refresh, refreshInterval);
     document.addEventListener('visibilitychange', refresh);
   }
 })();

@@ -62,8 +62,8 @@ func series(t *testing.T, registry *prometheus.Registry) (all []string) {
 }
 
 const (
-	noTarget      = "say which team: /probe?target=CODENAME\n"
-	unknownTarget = "the target is not the codename of a configured team; /sd lists them\n"
+	noTarget      = "the parameter target is missing or repeated: use /probe?target=CODENAME\n"
+	unknownTarget = "the target is not the codename of a configured team: use one of those that /sd lists\n"
 )
 
 func TestProbeOfWhatIsNoTeam(t *testing.T) {
@@ -155,7 +155,7 @@ func TestScrapesAtATimeAreLimited(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, w.Code, path)
 			assert.Equal(t, "1", w.Header().Get("Retry-After"))
 			assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
-			assert.Equal(t, "2 scrapes are being answered, which is the limit: come back later, or raise --web.max-scrapes\n", w.Body.String())
+			assert.Equal(t, "too many concurrent scrapes, the maximum is 2: retry later, or raise --web.max-scrapes\n", w.Body.String())
 		}
 		for _, path := range []string{"/", "/sd", "/-/healthy", "/-/ready"} {
 			m.get(t, path)
@@ -217,7 +217,7 @@ func TestPanicsDoNotSayWhatTheyHold(t *testing.T) {
 				_, _ = io.WriteString(w, "half an answer\n")
 				test.fail()
 			})
-			server := httptest.NewUnstartedServer(h.guard(mux))
+			server := httptest.NewUnstartedServer(h.protect(mux))
 			server.Config.ErrorLog = stdlog.New(&logs, "", 0)
 			server.Start()
 			resp, err := server.Client().Get(server.URL + "/metrics")
@@ -234,8 +234,8 @@ func TestPanicsDoNotSayWhatTheyHold(t *testing.T) {
 				return
 			}
 			assert.Contains(t, logs.String(), test.want)
-			assert.Contains(t, logs.String(), `level=error msg="a request was not answered, which is a bug in the exporter: please report it" request="GET /metrics"`)
-			assert.Contains(t, logs.String(), "guard_test.go", "where it was")
+			assert.Contains(t, logs.String(), `level=error msg="HTTP handler panicked, please report this bug" request="GET /metrics"`)
+			assert.Contains(t, logs.String(), "middleware_test.go", "where it was")
 			assert.Equal(t, 1, strings.Count(logs.String(), "\n"))
 		})
 	}

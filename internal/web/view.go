@@ -16,86 +16,86 @@ import (
 	"chattonic_exporter/internal/teams"
 )
 
-// none stands for what there is nothing of.
-const none = "–"
+// noValue is the text of a cell without a value.
+const noValue = "–"
 
-// cell is what stands in a table: the text, and what to sort by where that is
-// something else.
+// tableCell is a cell of a table: its text, and the value to sort by if it differs from the
+// text.
 type tableCell struct{ Text, Sort string }
 
-// How a team's calls go.
+// The states of a team.
 const (
-	answering = "answering"
-	failing   = "failing" // some of them
-	waiting   = "waiting" // for the end of the first
-	unasked   = "unasked"
+	answering = "answering" // the last call of each endpoint and window succeeded
+	failing   = "failing"   // at least one of them failed
+	waiting   = "waiting"   // no call has ended yet
+	unscraped = "unscraped" // there was no call yet
 )
 
-// summary is what the pages say of a team in a line.
+// summary is the summary of a team, row on both pages.
 type summary struct {
 	Codename string
 	// Path is the codename as an element of a URL's path.
 	Path string
-	// State is one of those above.
+	// State is one of the constants above.
 	State string
-	// Pending, Online, Away and InProgress are those of the last good answer.
+	// Pending, Online, Away and InProgress come from the last successful answer.
 	Pending, Online, Away, InProgress tableCell
-	// Above is the threshold that Pending is above, or empty.
+	// Above is the threshold if Pending exceeds it, or empty.
 	Above string
-	// Age is how old that answer is, and Old says that a call failed since.
+	// Age is the age of that answer. Old means that the last call failed.
 	Age tableCell
 	Old bool
-	// Troubles are why calls fail.
-	Troubles []trouble
+	// Failures holds the failing calls, grouped by reason.
+	Failures []failureGroup
 }
 
-// overview is the page of all teams.
+// overviewPage is the page of all teams.
 type overviewPage struct {
-	frame
+	basePage
 	Teams []summary
-	// Count is how many teams are in a state.
+	// Count is the number of teams by state.
 	Count map[string]int
 }
 
-// summarize says in a line what is remembered of a team.
-func summarize(t *collector.Team, past teams.Snapshot, now time.Time) summary {
+// summarize returns the summary of a team.
+func summarize(t *collector.Team, history teams.Snapshot, now time.Time) summary {
 	s := summary{
 		Codename: t.Codename, Path: url.PathEscape(t.Codename), State: answering,
-		Pending: tableCell{Text: none}, Online: tableCell{Text: none}, Away: tableCell{Text: none}, InProgress: tableCell{Text: none},
-		Age: tableCell{Text: none},
+		Pending: tableCell{Text: noValue}, Online: tableCell{Text: noValue}, Away: tableCell{Text: noValue}, InProgress: tableCell{Text: noValue},
+		Age: tableCell{Text: noValue},
 	}
 	switch {
-	case len(past.Failing) > 0:
-		s.State, s.Troubles = failing, troublesOf(t, past.Failing)
-	case len(past.Calls) == 0:
-		s.State = unasked
-	case !slices.ContainsFunc(past.Calls, func(c teams.Call) bool { return !c.InFlight }):
+	case len(history.Failing) > 0:
+		s.State, s.Failures = failing, groupFailures(t, history.Failing)
+	case len(history.Calls) == 0:
+		s.State = unscraped
+	case !slices.ContainsFunc(history.Calls, func(c teams.Call) bool { return !c.InFlight }):
 		s.State = waiting
 	}
-	operators := lastOperators(past)
+	operators := lastOperators(history)
 	switch {
 	case !slices.Contains(t.Collectors, chattonic.EndpointOperators):
 		s.Age.Text = "operators are not collected"
 	case operators != nil:
-		s.count(operators, t.QueriesPendingThreshold)
+		s.setNumbers(operators, t.QueriesPendingThreshold)
 		age := now.Sub(operators.ReceivedAt)
 		s.Age = tableCell{ago(age), strconv.FormatInt(age.Milliseconds(), 10)}
-		s.Old = slices.ContainsFunc(past.Failing, func(c teams.Call) bool {
+		s.Old = slices.ContainsFunc(history.Failing, func(c teams.Call) bool {
 			return c.Endpoint == chattonic.EndpointOperators && c.Window.Name == operators.Window.Name
 		})
 	}
 	return s
 }
 
-// lastOperators returns the last answer with operators, or nil.
-func lastOperators(past teams.Snapshot) *chattonic.Operators {
-	operators, _ := past.Answers[chattonic.EndpointOperators].(*chattonic.Operators)
+// lastOperators returns the last answer of the operators endpoint, or nil.
+func lastOperators(history teams.Snapshot) *chattonic.Operators {
+	operators, _ := history.Answers[chattonic.EndpointOperators].(*chattonic.Operators)
 	return operators
 }
 
-// count takes the numbers of a summary from an answer.
-func (s *summary) count(answer *chattonic.Operators, threshold chattonic.Number) {
-	online, away, inProgress, counted := 0, 0, 0.0, false
+// setNumbers sets the numbers of a summary from an answer.
+func (s *summary) setNumbers(answer *chattonic.Operators, threshold chattonic.Number) {
+	online, away, inProgress, hasInProgress := 0, 0, 0.0, false
 	operators := collector.Unique(answer.Operators)
 	for i := range operators {
 		switch operators[i].Status {
@@ -106,11 +106,11 @@ func (s *summary) count(answer *chattonic.Operators, threshold chattonic.Number)
 		}
 		n, present := operators[i].QueryInProgress.Float64()
 		inProgress += n
-		counted = counted || present
+		hasInProgress = hasInProgress || present
 	}
 	s.Online.Text, s.Away.Text = strconv.Itoa(online), strconv.Itoa(away)
 	s.Pending = numberCell(answer.QueryPending)
-	if counted {
+	if hasInProgress {
 		s.InProgress = numberCell(chattonic.NumberOf(inProgress))
 	}
 	pending, _ := answer.QueryPending.Float64()
@@ -119,38 +119,38 @@ func (s *summary) count(answer *chattonic.Operators, threshold chattonic.Number)
 	}
 }
 
-// trouble is why calls fail, and of which endpoints and windows they are.
-type trouble struct {
-	Reason, Sources string
-	last            chattonic.Endpoint // of the sources
+// failureGroup holds the reason of failing calls, and their endpoints and windows as text.
+type failureGroup struct {
+	Reason, Calls string
+	lastEndpoint  chattonic.Endpoint // of Calls
 }
 
-// troublesOf puts calls that fail for the same reason together, in the order of
-// the team's collectors and windows: what stays the same is to look the same.
-func troublesOf(t *collector.Team, calls []teams.Call) (all []trouble) {
-	place := func(c teams.Call) int {
+// groupFailures groups failing calls by reason. It sorts them by the team's collectors and
+// windows, so that the text does not change while the failures stay the same.
+func groupFailures(t *collector.Team, calls []teams.Call) (groups []failureGroup) {
+	position := func(c teams.Call) int {
 		window := slices.IndexFunc(t.Windows, func(w collector.WindowSpec) bool { return w.Name() == c.Window.Name })
 		return slices.Index(t.Collectors, c.Endpoint)*len(t.Windows) + window
 	}
-	calls = slices.SortedFunc(slices.Values(calls), func(a, b teams.Call) int { return cmp.Compare(place(a), place(b)) })
+	calls = slices.SortedFunc(slices.Values(calls), func(a, b teams.Call) int { return cmp.Compare(position(a), position(b)) })
 	for _, c := range calls {
-		why := reason(c.Err)
-		i := slices.IndexFunc(all, func(t trouble) bool { return t.Reason == why })
+		text := reason(c.Err)
+		i := slices.IndexFunc(groups, func(g failureGroup) bool { return g.Reason == text })
 		switch {
 		case i < 0:
-			all = append(all, trouble{why, fmt.Sprintf("%s %s", c.Endpoint, c.Window.Name), c.Endpoint})
-		case all[i].last != c.Endpoint:
-			all[i].Sources += fmt.Sprintf("; %s %s", c.Endpoint, c.Window.Name)
-			all[i].last = c.Endpoint
+			groups = append(groups, failureGroup{text, fmt.Sprintf("%s %s", c.Endpoint, c.Window.Name), c.Endpoint})
+		case groups[i].lastEndpoint != c.Endpoint:
+			groups[i].Calls += fmt.Sprintf("; %s %s", c.Endpoint, c.Window.Name)
+			groups[i].lastEndpoint = c.Endpoint
 		default:
-			all[i].Sources += ", " + c.Window.Name
+			groups[i].Calls += ", " + c.Window.Name
 		}
 	}
-	return all
+	return groups
 }
 
-// reason is the text of an error without the endpoint, which stands beside it.
-// That of the client's errors holds no part of an answer and no token.
+// reason returns the text of an error without the endpoint, which the pages show separately.
+// Errors of the client contain no text from answers and no token.
 func reason(err error) string {
 	if e := new(chattonic.Error); errors.As(err, e) {
 		return e.Detail
@@ -158,11 +158,11 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// number shows a number as it came, without digits that nobody reads.
+// numberCell shows a number, rounded to two decimal places.
 func numberCell(n chattonic.Number) tableCell {
 	value, present := n.Float64()
 	if !present {
-		return tableCell{Text: none}
+		return tableCell{Text: noValue}
 	}
 	exact := n.String()
 	rounded := strconv.FormatFloat(math.Round(value*100)/100, 'f', -1, 64)
@@ -175,7 +175,7 @@ func numberCell(n chattonic.Number) tableCell {
 	return tableCell{rounded, strconv.FormatFloat(value, 'g', -1, 64)}
 }
 
-// ago says how long ago something was.
+// ago returns a text such as "5 min ago".
 func ago(age time.Duration) string {
 	switch seconds := max(0, int64(age/time.Second)); {
 	case seconds < 60:
@@ -189,34 +189,34 @@ func ago(age time.Duration) string {
 	}
 }
 
-// clock shows a number of the unit as hours, minutes and seconds.
-func clockCell(n chattonic.Number, unit time.Duration) tableCell {
+// durationCell shows a number of units as hours, minutes and seconds.
+func durationCell(n chattonic.Number, unit time.Duration) tableCell {
 	value, present := n.Float64()
 	seconds := math.Round(value * unit.Seconds())
 	if !present || seconds < 0 || seconds > 1e9 {
-		return numberCell(n) // which is no duration that anybody works
+		return numberCell(n) // not a plausible duration
 	}
 	whole := int64(seconds)
 	return tableCell{fmt.Sprintf("%d:%02d:%02d", whole/3600, whole/60%60, whole%60), strconv.FormatInt(whole, 10)}
 }
 
-// moment shows a time of an answer.
+// timeCell shows a time of an answer in the time zone.
 func timeCell(t chattonic.Timestamp, zone *time.Location) tableCell {
 	seconds, present := t.Float64()
-	if !present || math.Abs(seconds) > 1e11 { // which is further than years of four digits
-		return tableCell{Text: none}
+	if !present || math.Abs(seconds) > 1e11 { // the year has more than four digits
+		return tableCell{Text: noValue}
 	}
-	return tableCell{time.UnixMilli(int64(seconds * 1e3)).In(zone).Format(timeForm), strconv.FormatFloat(seconds, 'f', 3, 64)}
+	return tableCell{time.UnixMilli(int64(seconds * 1e3)).In(zone).Format(timeFormat), strconv.FormatFloat(seconds, 'f', 3, 64)}
 }
 
-// column is one of the table of operators.
+// column is a column of the table of operators.
 type column struct {
 	Name   string
 	Number bool
 	cell   func(o *chattonic.Operator, t *collector.Team) tableCell
 }
 
-// columns are those of the table of operators, but for who they are.
+// columns holds the columns of the table of operators, except the name and the id.
 var columns = []column{
 	{"Status", false, func(o *chattonic.Operator, _ *collector.Team) tableCell {
 		return tableCell{Text: cmp.Or(o.Status.String(), "unknown")}
@@ -225,13 +225,17 @@ var columns = []column{
 	{"Assigned", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.QueriesAssigned) }},
 	{"Resolved", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.QueriesResolved) }},
 	{"Mean duration", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
-		return clockCell(o.AvgDurationResolved, t.DurationUnit)
+		return durationCell(o.AvgDurationResolved, t.DurationUnit)
 	}},
 	{"Online", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
-		return clockCell(o.OnlineTime, t.DurationUnit)
+		return durationCell(o.OnlineTime, t.DurationUnit)
 	}},
-	{"Away", true, func(o *chattonic.Operator, t *collector.Team) tableCell { return clockCell(o.AwayTime, t.DurationUnit) }},
-	{"Free", true, func(o *chattonic.Operator, t *collector.Team) tableCell { return clockCell(o.FreeTime, t.DurationUnit) }},
+	{"Away", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
+		return durationCell(o.AwayTime, t.DurationUnit)
+	}},
+	{"Free", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
+		return durationCell(o.FreeTime, t.DurationUnit)
+	}},
 	{"NPS", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.NPS) }},
 	{"Responses", true, func(o *chattonic.Operator, _ *collector.Team) tableCell { return numberCell(o.NumberOfResponsesNPS) }},
 	{"Last connection", true, func(o *chattonic.Operator, t *collector.Team) tableCell {
@@ -239,14 +243,14 @@ var columns = []column{
 	}},
 }
 
-// operator is a row of the table of operators.
+// operatorRow is a row of the table of operators.
 type operatorRow struct {
 	ID    string
-	Name  string // the id, where there is no other or it is not to be shown
+	Name  string // the id if there is no name or names are hidden
 	Cells []tableCell
 }
 
-// call is a row of the table of calls.
+// callRow is a row of the table of calls.
 type callRow struct {
 	Key              string
 	Time             time.Time
@@ -257,31 +261,31 @@ type callRow struct {
 	Failed           bool
 }
 
-// team is the page of one team.
+// teamPage is the page of one team.
 type teamPage struct {
-	frame
+	basePage
 	summary
-	Zone      string
-	Window    string
-	Collected bool // operators are
-	Names     bool
+	Zone      string // time zone
+	Window    string // of the operators' statistics
+	Collected bool   // the operators endpoint is collected
+	Names     bool   // names are row
 	Columns   []column
 	Operators []operatorRow
 	Calls     []callRow
 }
 
-// newTeam returns the page of what is remembered of a team.
-func newTeamPage(f frame, r teams.Status) *teamPage {
-	past := r.History.Snapshot()
-	f.At = f.At.In(r.Team.Location)
+// newTeamPage returns the page of a team.
+func newTeamPage(base basePage, status teams.Status) *teamPage {
+	history := status.History.Snapshot()
+	base.Now = base.Now.In(status.Team.Location)
 	t := &teamPage{
-		frame: f, summary: summarize(r.Team, past, f.At), Zone: r.Team.Location.String(), Window: r.Team.Windows[0].Name(),
-		Collected: slices.Contains(r.Team.Collectors, chattonic.EndpointOperators), Names: !r.Team.HideOperatorNames, Columns: columns,
+		basePage: base, summary: summarize(status.Team, history, base.Now), Zone: status.Team.Location.String(), Window: status.Team.Windows[0].Name(),
+		Collected: slices.Contains(status.Team.Collectors, chattonic.EndpointOperators), Names: !status.Team.HideOperatorNames, Columns: columns,
 	}
-	for _, c := range past.Calls {
-		t.Calls = append(t.Calls, newCallRow(c, r.Team.Location))
+	for _, c := range history.Calls {
+		t.Calls = append(t.Calls, newCallRow(c, status.Team.Location))
 	}
-	last := lastOperators(past)
+	last := lastOperators(history)
 	if last == nil {
 		return t
 	}
@@ -291,7 +295,7 @@ func newTeamPage(f frame, r teams.Status) *teamPage {
 	for i := range operators {
 		o := &operators[i]
 		for _, c := range columns {
-			cells = append(cells, c.cell(o, r.Team))
+			cells = append(cells, c.cell(o, status.Team))
 		}
 		t.Operators[i] = operatorRow{ID: o.ID.String(), Name: o.ID.String(), Cells: cells[i*len(columns):]}
 		if t.Names && strings.TrimSpace(o.DisplayName.String()) != "" {
@@ -302,7 +306,7 @@ func newTeamPage(f frame, r teams.Status) *teamPage {
 }
 
 func newCallRow(c teams.Call, zone *time.Location) callRow {
-	shown := callRow{
+	row := callRow{
 		Key:  fmt.Sprint(c.Start.UnixNano(), c.Endpoint, c.Window.Name),
 		Time: c.Start.In(zone), Endpoint: string(c.Endpoint), Window: c.Window.Name, From: c.Window.Start.In(zone), To: c.Window.End.In(zone),
 		Duration: tableCell{fmt.Sprintf("%.3f s", c.Duration.Seconds()), strconv.FormatInt(c.Duration.Microseconds(), 10)},
@@ -310,11 +314,11 @@ func newCallRow(c teams.Call, zone *time.Location) callRow {
 	}
 	switch {
 	case c.InFlight && c.Err != nil:
-		shown.Outcome = "in flight; last error: " + reason(c.Err)
+		row.Outcome = "in flight; last error: " + reason(c.Err)
 	case c.InFlight:
-		shown.Outcome = "in flight"
+		row.Outcome = "in flight"
 	case c.Err != nil:
-		shown.Outcome = reason(c.Err)
+		row.Outcome = reason(c.Err)
 	}
-	return shown
+	return row
 }

@@ -26,7 +26,7 @@ func (c cannedAPI) Operators(context.Context, chattonic.Window) (*chattonic.Oper
 
 func (c cannedAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.Dashboard, error) {
 	if c.fails {
-		return nil, chattonic.Error{Endpoint: chattonic.EndpointDashboard, Detail: "HTTP 404, nothing is there: check the base URL and the codename"}
+		return nil, chattonic.Error{Endpoint: chattonic.EndpointDashboard, Detail: "HTTP 404, the team was not found: check the base URL and the codename"}
 	}
 	return &chattonic.Dashboard{}, nil
 }
@@ -34,9 +34,9 @@ func (c cannedAPI) Dashboard(context.Context, chattonic.Window) (*chattonic.Dash
 func unlimited() *semaphore.Weighted { return semaphore.NewWeighted(1000) }
 
 // ask returns what the pages answer.
-func askPage(o peopleOptions, path string) *httptest.ResponseRecorder {
+func askPage(o pageOptions, path string) *httptest.ResponseRecorder {
 	mux := http.NewServeMux()
-	for pattern, handler := range peopleHandlers(o) {
+	for pattern, handler := range statusPageHandlers(o) {
 		mux.HandleFunc(pattern, handler)
 	}
 	w := httptest.NewRecorder()
@@ -47,7 +47,7 @@ func askPage(o peopleOptions, path string) *httptest.ResponseRecorder {
 // TestManyTeamsAreShownSoon has a bound that is a hundred times what it takes, for
 // busy machines: it is there for what grows with the square of the teams.
 func TestManyTeamsAreShownSoon(t *testing.T) {
-	o := peopleOptions{Teams: manyTeams(t, 1000, 5)}
+	o := pageOptions{Teams: manyTeams(t, 1000, 5)}
 	begin := time.Now()
 	w := askPage(o, "/")
 	assert.Less(t, time.Since(begin), 45*time.Second)
@@ -58,7 +58,7 @@ func TestManyTeamsAreShownSoon(t *testing.T) {
 
 func BenchmarkPages(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
-		o := peopleOptions{Teams: manyTeams(b, n, 30)}
+		o := pageOptions{Teams: manyTeams(b, n, 30)}
 		b.Run(fmt.Sprintf("overview/teams=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				askPage(o, "/")
@@ -66,7 +66,7 @@ func BenchmarkPages(b *testing.B) {
 		})
 	}
 	for _, n := range []int{10, 100, 1000} {
-		o := peopleOptions{Teams: manyTeams(b, 1, n)}
+		o := pageOptions{Teams: manyTeams(b, 1, n)}
 		b.Run(fmt.Sprintf("team/operators=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				askPage(o, "/teams/team-0")

@@ -52,7 +52,7 @@ func (c *clocked) pass(d time.Duration) {
 
 // fixture is the pages of teams on a simulated API, which knows acme, globex and
 // initech.
-type peopleFixture struct {
+type pagesFixture struct {
 	*http.ServeMux
 	api   *simulator.Server
 	url   string // of the API
@@ -60,10 +60,10 @@ type peopleFixture struct {
 	clock *clocked
 }
 
-func startPeople(t *testing.T, configured string, adjust func(*simulator.Team, *peopleOptions)) *peopleFixture {
+func startPages(t *testing.T, configured string, adjust func(*simulator.Team, *pageOptions)) *pagesFixture {
 	t.Helper()
-	f := &peopleFixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
-	o := peopleOptions{
+	f := &pagesFixture{ServeMux: http.NewServeMux(), clock: &clocked{now: noon}}
+	o := pageOptions{
 		TeamsOnMetrics: true, Now: f.clock.Now,
 		Links: []toolkit.LandingLinks{{Address: "/sd", Text: "Teams", Description: "for discovery"}},
 	}
@@ -84,11 +84,11 @@ func startPeople(t *testing.T, configured string, adjust func(*simulator.Team, *
 	f.url = upstream.URL
 	f.teams = teams.New(teams.Options{
 		RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, Now: f.clock.Now, History: true,
-		Own: collector.NewOwn(prometheus.NewRegistry()),
+		Metrics: collector.NewExporterMetrics(prometheus.NewRegistry()),
 	})
 	f.apply(t, configured)
 	o.Teams = f.teams.Status
-	for pattern, handler := range peopleHandlers(o) {
+	for pattern, handler := range statusPageHandlers(o) {
 		f.HandleFunc(pattern, handler)
 	}
 	t.Cleanup(func() {
@@ -99,7 +99,7 @@ func startPeople(t *testing.T, configured string, adjust func(*simulator.Team, *
 	return f
 }
 
-func (f *peopleFixture) apply(t *testing.T, configured string) {
+func (f *pagesFixture) apply(t *testing.T, configured string) {
 	t.Helper()
 	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
@@ -107,13 +107,13 @@ func (f *peopleFixture) apply(t *testing.T, configured string) {
 }
 
 // scrape asks all teams, as Prometheus would have it.
-func (f *peopleFixture) scrape(ctx context.Context) {
+func (f *pagesFixture) scrape(ctx context.Context) {
 	teams, release := f.teams.Teams()
 	defer release()
-	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Ask()
+	collector.New(ctx, log.NewNopLogger(), f.clock.Now, teams...).Fetch()
 }
 
-func (f *peopleFixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {
+func (f *pagesFixture) ask(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	f.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
@@ -121,7 +121,7 @@ func (f *peopleFixture) ask(t *testing.T, path string) *httptest.ResponseRecorde
 }
 
 // page is ask for what has to be there, and be HTML.
-func (f *peopleFixture) page(t *testing.T, path string) string {
+func (f *pagesFixture) page(t *testing.T, path string) string {
 	t.Helper()
 	w := f.ask(t, path)
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
@@ -193,10 +193,10 @@ func checkHTML(t *testing.T, page string) {
 }
 
 func TestOverview(t *testing.T) {
-	f := startPeople(t, "  - {codename: initech, thresholds: {queries_pending: 2}}\n  - {codename: acme}\n  - {codename: globex, collectors: [dashboard]}\n", nil)
+	f := startPages(t, "  - {codename: initech, thresholds: {queries_pending: 2}}\n  - {codename: acme}\n  - {codename: globex, collectors: [dashboard]}\n", nil)
 	page := f.page(t, "/")
 	assert.Contains(t, page, "3 teams: 0 answering, 0 failing, 3 not scraped yet")
-	assert.Contains(t, page, "Have Prometheus scrape <a href=\"/metrics\">/metrics</a>, which asks all teams, or /probe?target=CODENAME")
+	assert.Contains(t, page, "Configure Prometheus to scrape <a href=\"/metrics\">/metrics</a>, which collects all teams, or /probe?target=CODENAME")
 	assert.Equal(t, [][]string{
 		{"initech", "–", "–", "–", "–", "not scraped yet", "none", "metrics"},
 		{"acme", "–", "–", "–", "–", "not scraped yet", "none", "metrics"},
@@ -230,17 +230,17 @@ func TestOverview(t *testing.T) {
 }
 
 func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n", func(_ *simulator.Team, o *peopleOptions) { o.TeamsOnMetrics = false })
+	f := startPages(t, "  - codename: acme\n", func(_ *simulator.Team, o *pageOptions) { o.TeamsOnMetrics = false })
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
-		assert.Contains(t, page, "Have Prometheus scrape /probe?target=CODENAME", path)
-		assert.NotContains(t, page, "which asks all teams", path)
+		assert.Contains(t, page, "Configure Prometheus to scrape /probe?target=CODENAME", path)
+		assert.NotContains(t, page, "which collects all teams", path)
 	}
 	assert.Contains(t, f.page(t, "/"), "1 team: 0 answering")
 }
 
 func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
-	f := startPeople(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
+	f := startPages(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
 	f.scrape(t.Context())
 	before := rows(t, f.page(t, "/"), "teams")
 	f.clock.pass(5 * time.Minute)
@@ -256,9 +256,9 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 	assert.Equal(t, []string{"0 s ago", "none"}, after[1][5:7])
 
 	page = f.page(t, "/teams/acme")
-	assert.Contains(t, page, "<h2>What fails</h2>")
+	assert.Contains(t, page, "<h2>Failing calls</h2>")
 	assert.Contains(t, page, reason+"</span> (operators 24h, today; dashboard 24h, today)")
-	assert.Contains(t, page, "The numbers below are from the last good answer, before it failed.")
+	assert.Contains(t, page, "The numbers below are from the last successful answer.")
 	calls := rows(t, page, "calls")
 	require.Len(t, calls, 8)
 	for i, c := range calls {
@@ -269,17 +269,17 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
 	f.scrape(t.Context())
 	after = rows(t, f.page(t, "/"), "teams")
-	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token may not see this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
+	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token has no access to this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
 	assert.NotContains(t, f.page(t, "/teams/acme"), "The numbers below", "which are new again")
 
 	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{}))
 	f.scrape(t.Context())
 	assert.Equal(t, "none", rows(t, f.page(t, "/"), "teams")[0][6], "what was overcome is no error of now")
-	assert.NotContains(t, f.page(t, "/teams/acme"), "What fails")
+	assert.NotContains(t, f.page(t, "/teams/acme"), "Failing calls")
 }
 
 func TestTeam(t *testing.T) {
-	f := startPeople(t, "  - {codename: acme, timezone: America/Argentina/Buenos_Aires, duration_unit: minutes, windows: [24h, today]}\n", nil)
+	f := startPages(t, "  - {codename: acme, timezone: America/Argentina/Buenos_Aires, duration_unit: minutes, windows: [24h, today]}\n", nil)
 	require.NoError(t, f.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"status": true, "queryPending": 7, "operators": [
 			{"_id": "id1", "displayName": "Ana", "status": "online", "queryInProgress": 2, "queriesAssigned": 40, "queriesResolved": 39, "avgDurationResolved": 6.5,
@@ -292,7 +292,7 @@ func TestTeam(t *testing.T) {
 		{"Ana", "online", "2", "40", "39", "0:06:30", "8:00:00", "1:01:00", "0:00:00", "33.33", "9", "2021-12-01 08:30:00", "id1"},
 		{"id2", "in a meeting", "–", "–", "–", "–", "–", "–", "–", "–", "–", "–", "id2"},
 	}, rows(t, page, "operators"))
-	assert.Contains(t, page, "Operators over the window 24h; times are hours:minutes:seconds, moments are in America/Argentina/Buenos_Aires")
+	assert.Contains(t, page, "Operators in the window 24h; durations are hours:minutes:seconds, times are in America/Argentina/Buenos_Aires")
 	assert.Contains(t, page, ">2021-12-01 09:00:00 -03</time>")
 	calls := rows(t, page, "calls")
 	require.Len(t, calls, 4)
@@ -309,11 +309,11 @@ func TestTeam(t *testing.T) {
 
 	f.apply(t, "  - {codename: acme, collectors: [dashboard]}")
 	f.scrape(t.Context())
-	assert.Contains(t, f.page(t, "/teams/acme"), "This team's operators are not collected: its configuration leaves out the collector <code>operators</code>.")
+	assert.Contains(t, f.page(t, "/teams/acme"), "The operators of this team are not collected: its configuration does not enable the collector <code>operators</code>.")
 }
 
 func TestNamesThatAreKeptOutOfTheMetricsAreOnNoPage(t *testing.T) {
-	f := startPeople(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *simulator.Team, _ *peopleOptions) { team.Documented = true })
+	f := startPages(t, "  - {codename: acme, operator_names: false}\n  - codename: globex\n", func(team *simulator.Team, _ *pageOptions) { team.Documented = true })
 	f.scrape(t.Context())
 	for _, path := range []string{"/", "/teams/acme"} {
 		page := f.page(t, path)
@@ -328,7 +328,7 @@ func TestNamesThatAreKeptOutOfTheMetricsAreOnNoPage(t *testing.T) {
 }
 
 func TestCallInFlight(t *testing.T) {
-	f := startPeople(t, "  - {codename: acme, collectors: [operators]}\n", nil)
+	f := startPages(t, "  - {codename: acme, collectors: [operators]}\n", nil)
 	release := make(chan struct{})
 	defer close(release)
 	fault := simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -347,7 +347,7 @@ func TestCallInFlight(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return f.api.Calls("acme", chattonic.EndpointOperators) == 1 }, 45*time.Second, time.Millisecond)
 	f.clock.pass(3 * time.Second)
-	assert.Equal(t, "waits for the first answer", rows(t, f.page(t, "/"), "teams")[0][5])
+	assert.Equal(t, "waiting for the first answer", rows(t, f.page(t, "/"), "teams")[0][5])
 	assert.Contains(t, f.page(t, "/"), "1 team: 0 answering, 0 failing, 1 waiting for a first answer")
 	page := f.page(t, "/teams/acme")
 	assert.Equal(t, []string{"3.000 s", "in flight"}, rows(t, page, "calls")[0][3:])
@@ -361,7 +361,7 @@ func TestOutcomes(t *testing.T) {
 		"answered":                             {},
 		"in flight":                            {InFlight: true},
 		"in flight; last error: HTTP 503":      {InFlight: true, Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 503"}},
-		"HTTP 404, nothing is there":           {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, nothing is there"}},
+		"HTTP 404, the team was not found":     {Err: chattonic.Error{Endpoint: "operators", Detail: "HTTP 404, the team was not found"}},
 		"something that is no error of a call": {Err: errors.New("something that is no error of a call")},
 	} {
 		assert.Equal(t, want, newCallRow(c, time.UTC).Outcome)
@@ -369,7 +369,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestUnknownTeam(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n", nil)
+	f := startPages(t, "  - codename: acme\n", nil)
 	for _, path := range []string{"/teams/", "/teams/nobody", "/teams/acme/", "/teams/ACME", "/teams/acme%00", "/teams/acme%2F", "/teams/%3Cscript%3E", "/teams/" + strings.Repeat("x", 10_000)} {
 		w := f.ask(t, path)
 		assert.Equal(t, http.StatusNotFound, w.Code, "%.40s", path)
@@ -383,7 +383,7 @@ func TestUnknownTeam(t *testing.T) {
 }
 
 func TestDocumentation(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n", nil)
+	f := startPages(t, "  - codename: acme\n", nil)
 	assert.Contains(t, f.page(t, "/"), `<a href="/documentation">Documentation</a>`)
 	page := f.page(t, "/documentation")
 	checkHTML(t, page)
@@ -396,7 +396,7 @@ func TestDocumentation(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n", nil)
+	f := startPages(t, "  - codename: acme\n", nil)
 	for path, contentType := range map[string]string{
 		"/": "text/html; charset=UTF-8", "/teams/acme": "text/html; charset=UTF-8", "/documentation": "text/html; charset=UTF-8",
 		"/assets/status.css": "text/css; charset=utf-8", "/assets/status.js": "text/javascript; charset=utf-8", "/assets/chattonic.svg": "image/svg+xml",
@@ -421,11 +421,11 @@ func TestHeaders(t *testing.T) {
 	again := httptest.NewRecorder()
 	f.ServeHTTP(again, r)
 	assert.Equal(t, http.StatusNotModified, again.Code)
-	assert.Contains(t, f.page(t, "/"), `data-edition="`+strings.Trim(style.Header().Get("ETag"), `"`)+`"`)
+	assert.Contains(t, f.page(t, "/"), `data-assets="`+strings.Trim(style.Header().Get("ETag"), `"`)+`"`)
 }
 
 func TestPagesAskNobody(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n  - codename: globex\n", nil)
+	f := startPages(t, "  - codename: acme\n  - codename: globex\n", nil)
 	calls := func() (n int) {
 		for _, codename := range []string{"acme", "globex", "initech"} {
 			n += f.api.Calls(codename, chattonic.EndpointOperators) + f.api.Calls(codename, chattonic.EndpointDashboard)
@@ -446,8 +446,8 @@ func TestPagesAskNobody(t *testing.T) {
 
 func TestSimulatedDataIsCalledSo(t *testing.T) {
 	const note = "All data is simulated"
-	f := startPeople(t, "  - codename: acme\n", nil)
-	g := startPeople(t, "  - codename: acme\n", func(_ *simulator.Team, o *peopleOptions) { o.Simulated = true })
+	f := startPages(t, "  - codename: acme\n", nil)
+	g := startPages(t, "  - codename: acme\n", func(_ *simulator.Team, o *pageOptions) { o.Simulated = true })
 	for _, path := range []string{"/", "/teams/acme"} {
 		assert.NotContains(t, f.page(t, path), note)
 		assert.Contains(t, g.page(t, path), note)
@@ -469,7 +469,7 @@ func TestStrangeTexts(t *testing.T) {
 		fmt.Fprintf(&teams, "  - {codename: %s, collectors: [operators]}\n", quoted)
 		fmt.Fprintf(&operators, `, {"_id": %s, "displayName": %[1]s, "status": %[1]s, "originsName": %[1]s, "nps": %d}`, quoted, i)
 	}
-	f := startPeople(t, teams.String(), nil)
+	f := startPages(t, teams.String(), nil)
 	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"status": true, "operators": [%s]}`, operators.String()[1:])
 	}))
@@ -499,7 +499,7 @@ func TestStrangeTexts(t *testing.T) {
 }
 
 func TestPagesWhileTeamsAreScrapedAndReplaced(t *testing.T) {
-	f := startPeople(t, "  - codename: acme\n  - codename: globex\n", nil)
+	f := startPages(t, "  - codename: acme\n  - codename: globex\n", nil)
 	var work sync.WaitGroup
 	for range 2 {
 		work.Go(func() {
@@ -544,13 +544,13 @@ func TestValues(t *testing.T) {
 	for value, want := range map[float64]tableCell{
 		0: {"0:00:00", "0"}, 59.6: {"0:01:00", "60"}, 86399: {"23:59:59", "86399"}, 360000: {"100:00:00", "360000"}, -1: {"-1", ""}, 1e12: {"1000000000000", ""},
 	} {
-		assert.Equal(t, want, clockCell(chattonic.NumberOf(value), time.Second), value)
+		assert.Equal(t, want, durationCell(chattonic.NumberOf(value), time.Second), value)
 	}
-	assert.Equal(t, tableCell{"0:00:01", "1"}, clockCell(chattonic.NumberOf(1200), time.Millisecond))
-	assert.Equal(t, tableCell{Text: none}, clockCell(chattonic.Number{}, time.Second))
+	assert.Equal(t, tableCell{"0:00:01", "1"}, durationCell(chattonic.NumberOf(1200), time.Millisecond))
+	assert.Equal(t, tableCell{Text: noValue}, durationCell(chattonic.Number{}, time.Second))
 	assert.Equal(t, tableCell{"2021-12-01 12:00:00", "1638360000.000"}, timeCell(chattonic.TimestampOf(noon), time.UTC))
-	assert.Equal(t, tableCell{Text: none}, timeCell(chattonic.Timestamp{}, time.UTC))
-	assert.Equal(t, tableCell{Text: none}, timeCell(chattonic.TimestampOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)), time.UTC))
+	assert.Equal(t, tableCell{Text: noValue}, timeCell(chattonic.Timestamp{}, time.UTC))
+	assert.Equal(t, tableCell{Text: noValue}, timeCell(chattonic.TimestampOf(time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)), time.UTC))
 }
 
 // manyTeams are so many teams that have been scraped, some of which fail.

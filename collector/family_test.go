@@ -122,7 +122,7 @@ func someTeams(t *testing.T, r *rand.Rand) (teams []*Team) {
 func TestPageIsThatOfARegistry(t *testing.T) {
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		answers := New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, someTeams(t, r)...).Ask()
+		answers := New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, someTeams(t, r)...).Fetch()
 		for _, openMetrics := range []bool{false, true} {
 			page := written(t, answers, openMetrics)
 			require.Equal(t, sortedLines(registered(t, answers, openMetrics)), sortedLines(page), "seed %d", seed)
@@ -160,7 +160,7 @@ func TestPageOfManyOperators(t *testing.T) {
 			Status: "online", OnlineTime: chattonic.NumberOf(float64(r.IntN(1e6))), NPS: chattonic.NumberOf(float64(r.IntN(20000))/100 - 100),
 		})
 	}
-	answers := New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, newTeam(t, operators("24h", all...), nil)).Ask()
+	answers := New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, newTeam(t, operators("24h", all...), nil)).Fetch()
 	assert.Equal(t, sortedLines(registered(t, answers, true)), sortedLines(written(t, answers, true)))
 }
 
@@ -176,13 +176,13 @@ func pastNames(t *testing.T, adjust func(*Settings)) (names []string) {
 		s.QueriesPendingThreshold = chattonic.NumberOf(3)
 		adjust(s)
 	})
-	for _, family := range New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, team).Ask().Families() {
+	for _, family := range New(t.Context(), log.NewNopLogger(), func() time.Time { return noon }, team).Fetch().Families() {
 		var page strings.Builder
 		w := exposition.NewWriter(&page, true)
 		family.Write(w)
 		require.NoError(t, w.Flush())
 		w.Close()
-		if page.Len() > 0 && !family.Present {
+		if page.Len() > 0 && !family.Current {
 			names = append(names, family.Name)
 		}
 	}
