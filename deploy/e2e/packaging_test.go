@@ -559,7 +559,7 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"team without a codename": {"{demo: false, config: {teams: [{base_url: https://chat-tonic.example}]}}", "codename"},
 		"argument is no flag":     {"extraArgs: [simulate]", "/extraArgs/0"},
 		"demo with teams":         {"config: {teams: [{codename: acme}]}", "set demo to false"},
-		"no team":                 {"demo: false", "there is no team to ask"},
+		"no team":                 {"demo: false", "no team is configured"},
 		"two configurations":      {"{demo: false, existingConfigSecret: mine, config: {teams: [{codename: acme}]}}", "keep one"},
 		"autoscaling of /metrics": {"autoscaling: {enabled: true}", "autoscaling.enabled needs probe.enabled"},
 		"probes of unknown teams": {"probe: {enabled: true}", "probe.enabled needs codenames"},
