@@ -4,36 +4,27 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // calendar windows need time zones where the system has none
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/alecthomas/units"
 	"github.com/prometheus/common/version"
 	"golang.org/x/term"
 
 	"chattonic_exporter/internal/backfill"
 	"chattonic_exporter/internal/check"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/npsexport"
 	"chattonic_exporter/internal/serve"
 	"chattonic_exporter/internal/simulate"
+	"chattonic_exporter/internal/usage"
 	"chattonic_exporter/internal/web"
-)
-
-const (
-	program = "chattonic_exporter"
-	// tokenVariable holds an access token: an argument would be seen in the
-	// list of processes.
-	tokenVariable = "CHATTONIC_EXPORTER_TOKEN"
 )
 
 func main() {
@@ -42,130 +33,102 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
-		os.Exit(check.ExitCode(err))
+		fmt.Fprintf(os.Stderr, "%s: %v\n", cli.Program, err)
 	}
+	os.Exit(usage.ExitCode(err))
 }
 
-// flags are the values of all flags.
-type flags struct {
-	teams               config.Flags
-	logLevel, logFormat string
-	maxBody             units.Base2Bytes
-	demo, once, reload  bool
-
-	server    serve.Options
-	simulate  simulate.Options
-	nps       npsexport.Options
-	backfill  backfill.Options
-	check     check.Options
-	checked   string
-	healthURL string
+// commands are the options of all commands, as their flags set them.
+type commands struct {
+	serve       serve.Options
+	scrape      serve.Options
+	simulate    simulate.Options
+	backfill    backfill.Options
+	nps         npsexport.Options
+	check       check.Options
+	checkConfig string // the file
+	healthURL   string
 }
 
 // run runs the command that args name until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := &flags{teams: config.Flags{Token: os.Getenv(tokenVariable)}}
-	app := f.app()
-	app.UsageWriter(stdout).ErrorWriter(stderr)
-	shown := false // the help or the version
-	app.Terminate(func(int) { shown = true })
-	command, err := app.Parse(args)
-	if shown {
-		return nil
-	}
+	var c commands
+	command, err := cli.Parse(c.app(), args, stdout)
 	if err != nil {
-		return check.Usage(app, args, fmt.Errorf("%w: see %s --help", err, program))
-	}
-	if err := f.complete(stderr); err != nil {
-		return check.Usage(app, args, err)
+		return err
 	}
 	switch command {
-	case "backfill":
-		o := f.backfill
-		o.Load, o.Timeout, o.MaxBody, o.MaxCalls = f.teams.Load, f.server.RequestTimeout, f.server.MaxBody, f.server.MaxCalls
-		o.Logger, o.Out, o.Progress, o.UserAgent = f.server.Logger, stdout, stderr, userAgent()
-		return backfill.Run(ctx, o)
+	case "serve":
+		return withTeams(ctx, &c.serve, stderr, func() error { return serve.Run(ctx, c.serve) })
+	case "scrape":
+		return withTeams(ctx, &c.scrape, stderr, func() error { return serve.Once(ctx, c.scrape, stdout) })
 	case "simulate":
-		f.simulate.Out = stdout
-		return simulate.Run(ctx, f.simulate)
+		c.simulate.Out = stdout
+		return simulate.Run(ctx, c.simulate)
+	case "backfill":
+		o := c.backfill
+		o.Load, o.Out, o.Progress, o.UserAgent = o.Source.Load, stdout, stderr, userAgent()
+		if o.Logger, _, err = o.Log.New(stderr); err != nil {
+			return err
+		}
+		return backfill.Run(ctx, o)
 	case "nps-export":
-		return f.exportNPS(ctx, stdout)
-	case "check":
-		o := f.check
-		o.Load, o.Out, o.UserAgent, o.Timeout, o.MaxBody, o.MaxCalls = f.teams.Load, stdout, userAgent(), f.server.RequestTimeout, f.server.MaxBody, f.server.MaxCalls
+		o := c.nps
+		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
+		if term.IsTerminal(int(os.Stdin.Fd())) {
+			o.In = os.Stdin
+		}
+		return npsexport.Run(ctx, o)
+	case "check config":
+		return check.Config(c.checkConfig, stdout)
+	case "check teams":
+		o := c.check
+		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
 		return check.Run(ctx, o)
-	case "check-config":
-		return check.Config(f.checked, stdout)
 	case "healthcheck":
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		return web.CheckHealth(ctx, f.healthURL)
+		return web.CheckHealth(ctx, c.healthURL)
 	}
-	return f.serve(ctx, stdout)
+	return nil // help or the version was shown
 }
 
-func userAgent() string { return program + "/" + version.Version }
+func userAgent() string { return cli.Program + "/" + version.Version }
 
-// app declares the commands and flags. Each flag is an environment variable,
-// too: --chattonic.url is CHATTONIC_EXPORTER_CHATTONIC_URL.
-func (f *flags) app() *kingpin.Application {
-	app := kingpin.New(program, "Prometheus exporter for the stats of Chat-Tonic teams. Look around with --demo; serve --help has all flags of the server.").DefaultEnvars().Version(version.Print(program))
-	app.HelpFlag.Short('h').NoEnvar()
-	app.VersionFlag.NoEnvar() // which may hold a version where an image names it so
-	app.Flag("config.file", "YAML file that names the teams.").StringVar(&f.teams.File)
-	app.Flag("chattonic.url", "Base URL of the API, for one team without a file.").StringVar(&f.teams.URL)
-	app.Flag("chattonic.codename", "Codename of the one team.").StringVar(&f.teams.Codename)
-	app.Flag("chattonic.token-file", "File with the access token of the one team. The token itself may be in "+tokenVariable+".").StringVar(&f.teams.TokenFile)
-	app.Flag("chattonic.request-timeout", "Ends a call to the API, which may outlive the scrape that began it.").Default("30s").DurationVar(&f.server.RequestTimeout)
-	app.Flag("chattonic.max-body-size", "Size beyond which an answer is refused.").Default("64MiB").BytesVar(&f.maxBody)
-	app.Flag("chattonic.max-calls", "Calls to the API at a time.").Default("100").Int64Var(&f.server.MaxCalls)
-	app.Flag("log.level", "Least level of what is logged: "+strings.Join(logging.Levels, ", ")+".").Default("info").EnumVar(&f.logLevel, logging.Levels...)
-	app.Flag("log.format", "Format of log lines: "+strings.Join(logging.Formats, ", ")+".").Default("logfmt").EnumVar(&f.logFormat, logging.Formats...)
+// app declares the commands and their flags.
+func (c *commands) app() *kingpin.Application {
+	app := kingpin.New(cli.Program, "Prometheus exporter for the stats of Chat-Tonic teams. Look around with --demo. Where there is a single team, its access token may be in the environment variable "+config.TokenVariable+".").
+		Version(version.Print(cli.Program))
+	app.HelpFlag.Short('h').Help("Show help; after a command, help about that command and its flags.")
+	app.VersionFlag.Help("Show the version.")
 
-	cmd := app.Command("serve", "Serve metrics; this is the default.").Default()
-	f.server.Flags(cmd)
-	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case.").Default("true").BoolVar(&f.reload)
-	cmd.Flag("demo", "Serve simulated teams.").BoolVar(&f.demo)
-	cmd.Flag("once", "Print the teams' metrics of one scrape and end.").BoolVar(&f.once)
+	c.serve.Flags(app.Command("serve", "Serve metrics.").Default())
+	c.scrape.ScrapeFlags(app.Command("scrape", "Print the teams' metrics of one scrape and end."))
+	c.simulate.Flags(app.Command("simulate", "Serve a simulated Chat-Tonic API."))
+	c.backfill.Flags(app.Command("backfill", "Write a file of the past for Prometheus, as scrapes would have shown it."))
+	c.nps.Flags(app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail."))
 
-	cmd = app.Command("simulate", "Serve a simulated Chat-Tonic API.")
-	f.simulate.Flags(cmd)
+	checks := app.Command("check", "Check a configuration file, or the teams' API.")
+	cmd := checks.Command("config", "Check whether a configuration file is valid.")
+	cmd.Arg("FILE", "The configuration file.").Required().StringVar(&c.checkConfig)
+	c.check.Flags(checks.Command("teams", "Ask each team once, and show what its API answers and what scraping it costs."))
 
-	cmd = app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail.")
-	f.nps.Flags(cmd)
-
-	cmd = app.Command("backfill", "Write a file of the past for Prometheus, as scrapes would have shown it.")
-	f.backfill.Flags(cmd)
-
-	cmd = app.Command("check", "Ask each team once, and say what its API answers and what scraping it costs.")
-	f.check.Flags(cmd)
-
-	cmd = app.Command("check-config", "Say whether a configuration file is valid.")
-	cmd.Arg("file", "The file.").Required().StringVar(&f.checked)
-
-	cmd = app.Command("healthcheck", "Say by the exit code whether a running exporter is healthy.")
-	cmd.Flag("url", "Its health page.").Default("http://127.0.0.1:10042/-/healthy").StringVar(&f.healthURL)
+	cmd = app.Command("healthcheck", "Tell by the exit code whether a running exporter is healthy.")
+	url := cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy")
+	url.StringVar(&c.healthURL)
+	cli.CheckURL(url)
 	return app
 }
 
-// complete checks and fills in what several commands have in common.
-func (f *flags) complete(stderr io.Writer) (err error) {
-	o := &f.server
-	o.MaxBody = int64(f.maxBody)
-	if o.RequestTimeout <= 0 || o.MaxBody <= 0 || o.MaxCalls <= 0 {
-		return errors.New("--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
+// withTeams completes o and calls do, with simulated teams where o asks for them.
+func withTeams(ctx context.Context, o *serve.Options, stderr io.Writer, do func() error) (err error) {
+	o.Load = o.Source.Load
+	if o.Logger, o.Slogger, err = o.Log.New(stderr); err != nil {
+		return err
 	}
-	o.Logger, o.Slogger, err = logging.New(stderr, f.logLevel, f.logFormat)
-	return err
-}
-
-func (f *flags) serve(ctx context.Context, stdout io.Writer) error {
-	o := f.server
-	o.Load, o.NoReload, o.Simulated = f.teams.Load, !f.reload, f.demo
-	if f.demo {
-		if f.teams != (config.Flags{}) {
-			return errors.New("--demo has teams of its own: leave out --config.file, --chattonic.* and " + tokenVariable)
+	if o.Simulated {
+		if o.Source != (config.Flags{}) {
+			return usage.Errorf("--demo has teams of its own: leave out --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and %s", config.TokenVariable)
 		}
 		demo, err := simulate.StartDemo(ctx, o.Logger)
 		if err != nil {
@@ -174,21 +137,5 @@ func (f *flags) serve(ctx context.Context, stdout io.Writer) error {
 		defer demo.Close(ctx)
 		o.Load = demo.Load
 	}
-	if f.once {
-		return serve.Once(ctx, o, stdout)
-	}
-	return serve.Run(ctx, o)
-}
-
-func (f *flags) exportNPS(ctx context.Context, stdout io.Writer) error {
-	c, err := f.teams.Load()
-	if err != nil {
-		return err
-	}
-	o := f.nps
-	o.Teams, o.Out, o.Timeout, o.UserAgent = c.Teams, stdout, f.server.RequestTimeout, userAgent()
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		o.In = os.Stdin
-	}
-	return npsexport.Run(ctx, o)
+	return do()
 }

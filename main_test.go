@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kingpin/v2"
 	dto "github.com/prometheus/client_model/go"
@@ -38,8 +39,11 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/cli"
+	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging/loggingtest"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/usage"
 )
 
 // asProgram is the variable that has the test binary be the exporter.
@@ -201,10 +205,11 @@ func file(t *testing.T, name, text string) string {
 
 func TestNoTeam(t *testing.T) {
 	const want = "there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, " +
-		"or several with --config.file; or look around with --demo"
-	for _, args := range [][]string{{}, {"serve"}, {"--once"}, {"nps-export", "--user-type=all", "--window=24h", "--yes"}} {
+		"or several with --config.file; or look around with chattonic_exporter --demo"
+	for _, args := range [][]string{{}, {"serve"}, {"scrape"}, {"check", "teams"}, {"nps-export", "--user-type=all", "--window=24h", "--yes"}} {
 		stdout, stderr, err := command(t, args...)
 		require.EqualError(t, err, want)
+		assert.Equal(t, 2, usage.ExitCode(err))
 		assert.Empty(t, stdout)
 		assert.Empty(t, stderr)
 	}
@@ -212,7 +217,7 @@ func TestNoTeam(t *testing.T) {
 
 func TestSourcesOfTeams(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
-	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.* and CHATTONIC_EXPORTER_TOKEN"
+	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
 	const several = "--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
 	for _, c := range []struct {
 		token, want string
@@ -230,9 +235,10 @@ func TestSourcesOfTeams(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			t.Setenv("CHATTONIC_EXPORTER_TOKEN", c.token)
-			for _, args := range [][]string{append(c.args, free), append(c.args, "--once")} {
+			for _, args := range [][]string{append(c.args, free), append([]string{"scrape"}, c.args...)} {
 				stdout, _, err := command(t, args...)
 				require.EqualError(t, err, c.want)
+				assert.Equal(t, 2, usage.ExitCode(err))
 				assert.Empty(t, stdout)
 			}
 		})
@@ -240,15 +246,24 @@ func TestSourcesOfTeams(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	for _, arg := range []string{
-		"--chattonic.request-timeout=0s", "--chattonic.request-timeout=-1s", "--chattonic.max-body-size=0B",
-		"--chattonic.max-calls=0", "--chattonic.max-calls=-1",
+	for _, c := range []struct{ arg, want string }{
+		{"--chattonic.request-timeout=0s", `--chattonic.request-timeout "0s": it must be more than 0: use a value such as 30s`},
+		{"--chattonic.request-timeout=-1s", `--chattonic.request-timeout "-1s": it must be more than 0: use a value such as 30s`},
+		{"--chattonic.request-timeout=30", `--chattonic.request-timeout "30": time: missing unit in duration "30": use a value such as 30s`},
+		{"--chattonic.max-body-size=0B", `--chattonic.max-body-size "0B": it must be more than 0: use a value such as 64MiB`},
+		{"--chattonic.max-calls=0", `--chattonic.max-calls "0": it must be more than 0: use a value such as 100`},
+		{"--chattonic.max-calls=-1", `--chattonic.max-calls "-1": it must be more than 0: use a value such as 100`},
+		{"--chattonic.max-calls=many", `--chattonic.max-calls "many": invalid syntax: use a value such as 100`},
 	} {
-		_, _, err := command(t, "--demo", "--once", arg)
-		require.EqualError(t, err, "--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0", arg)
+		for _, words := range [][]string{{"serve"}, {"scrape"}, {"backfill"}, {"check", "teams"}} {
+			_, _, err := command(t, append(words, c.arg)...)
+			require.EqualError(t, err, c.want+": see chattonic_exporter "+strings.Join(words, " ")+" --help")
+			assert.Equal(t, 2, usage.ExitCode(err))
+		}
 	}
-	_, _, err := command(t, "--demo", "--once", "--web.max-scrapes=-1")
+	_, _, err := command(t, "--demo", free, "--web.max-scrapes=-1")
 	require.EqualError(t, err, "--web.max-scrapes must be 0, for any number, or more")
+	assert.Equal(t, 2, usage.ExitCode(err))
 }
 
 func TestVersionAndHelp(t *testing.T) {
@@ -265,7 +280,7 @@ func TestVersionAndHelp(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
 		text := help(args...)
-		for _, want := range []string{"usage: chattonic_exporter", "serve*", "simulate", "nps-export", "check ", "check-config", "healthcheck", "--demo", "CHATTONIC_EXPORTER_TOKEN"} {
+		for _, want := range []string{"usage: chattonic_exporter", "serve (default)", "scrape", "simulate", "backfill", "nps-export", "check teams", "check config <FILE>", "healthcheck", "chattonic_exporter <command> --help", "--demo", "CHATTONIC_EXPORTER_TOKEN"} {
 			assert.Contains(t, text, want)
 		}
 	}
@@ -275,51 +290,171 @@ func TestVersionAndHelp(t *testing.T) {
 	assert.NotContains(t, text, "--demo")
 }
 
+// TestWrongUsage holds that each wrong command line is said to be one, by the same
+// exit code, and where to read more.
 func TestWrongUsage(t *testing.T) {
-	for _, c := range []struct{ arg, want string }{
+	for _, c := range []struct{ args, want string }{
 		{"--chattonic.token=secret", "unknown long flag '--chattonic.token': see chattonic_exporter --help"},
-		{"--log.level=loud", "enum value must be one of debug,info,warn,error, got 'loud': see chattonic_exporter --help"},
-		{"--log.format=xml", "enum value must be one of logfmt,json, got 'xml': see chattonic_exporter --help"},
-		{"backfil", "unexpected backfil: see chattonic_exporter --help"},
-		{"check-config", "required argument 'file' not provided: see chattonic_exporter --help"},
+		{"--log.level=loud", `--log.level "loud" is unknown: use one of debug, info, warn, error: see chattonic_exporter --help`},
+		{"--log.format=xml", `--log.format "xml" is unknown: use one of logfmt, json: see chattonic_exporter --help`},
+		{"--web.listen-address=nowhere", `--web.listen-address "nowhere": address nowhere: missing port in address: use a value such as :10042: see chattonic_exporter --help`},
+		{"backfil", "unexpected backfil (there is no such command): see chattonic_exporter --help"},
+		{"help backfil", `expected command but got "backfil": see chattonic_exporter --help`},
+		{"serve more", "unexpected more: see chattonic_exporter serve --help"},
+		{"check config", "required argument 'FILE' not provided: see chattonic_exporter check config --help"},
+		{"simulate --seed", "expected argument for flag '--seed': see chattonic_exporter simulate --help"},
+		{"scrape --web.max-scrapes=3", "unknown long flag '--web.max-scrapes': see chattonic_exporter scrape --help"},
+		{"simulate --config.file=/nope", "unknown long flag '--config.file': see chattonic_exporter simulate --help"},
+		{"healthcheck --config.file=/nope", "unknown long flag '--config.file': see chattonic_exporter healthcheck --help"},
+		{"check config --config.file=/nope", "unknown long flag '--config.file': see chattonic_exporter check config --help"},
+		{"check teams --log.level=info", "unknown long flag '--log.level': see chattonic_exporter check teams --help"},
+		{"nps-export --chattonic.max-calls=3", "unknown long flag '--chattonic.max-calls': see chattonic_exporter nps-export --help"},
+		{"backfill --bogus", "unknown long flag '--bogus': see chattonic_exporter backfill --help"},
+		// What was written in earlier versions.
+		{"--once --demo", `unknown long flag '--once' (instead of --once, use the command "scrape"): see chattonic_exporter --help`},
+		{"check-config x.yml", `unexpected check-config (instead of "check-config FILE", use "check config FILE"): see chattonic_exporter --help`},
+		{"check", `must select a subcommand of 'check' (use "check config FILE" or "check teams"): see chattonic_exporter check --help`},
+		{"check --output=json", `unknown long flag '--output' (use "check config FILE" or "check teams"): see chattonic_exporter check --help`},
+		{"--log.level=info backfill", "unexpected backfill (a command goes before its flags): see chattonic_exporter --help"},
 	} {
-		stdout, stderr, err := command(t, c.arg)
+		stdout, stderr, err := command(t, strings.Fields(c.args)...)
 		require.EqualError(t, err, c.want)
+		assert.Equal(t, 2, usage.ExitCode(err))
 		assert.Empty(t, stdout)
 		assert.Empty(t, stderr)
 	}
+	t.Setenv("CHATTONIC_EXPORTER_LOG_LEVEL", "loud")
+	_, _, err := command(t, "--demo")
+	require.EqualError(t, err, `--log.level ($CHATTONIC_EXPORTER_LOG_LEVEL) "loud" is unknown: use one of debug, info, warn, error: see chattonic_exporter --help`)
+	_, _, err = command(t, "help", "serve")
+	require.NoError(t, err)
 }
 
-// TestFlags holds that each flag is an environment variable, too, and that none
-// takes a token, which the list of processes would show. The token of the
-// simulated API guards nothing, and its variable would be the real token's.
-func TestFlags(t *testing.T) {
-	app := new(flags).app()
-	_, err := app.Parse([]string{"healthcheck"})
-	require.NoError(t, err)
-	groups := map[string][]*kingpin.FlagModel{"": app.Model().Flags}
-	for _, cmd := range app.Model().Commands {
-		groups[cmd.Name] = cmd.Flags
+// TestWrongUsageFoundLater has flags whose values are parsed, but cannot be used,
+// and failures that are none of the command line.
+func TestWrongUsageFoundLater(t *testing.T) {
+	path := "--config.file=" + file(t, "teams.yml", startAPI(t).config("acme"))
+	for _, c := range []struct {
+		exitCode   int
+		args, want string
+	}{
+		{2, "backfill " + path, "--output is needed: the file to write"},
+		{2, "backfill --dry-run " + path, "--start and --end are needed"},
+		{2, "backfill --dry-run --start=2021-11-02 --end=2021-11-01 " + path, "--end 2021-11-01 is before --start 2021-11-02"},
+		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
+		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls a second or more"},
+		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
+		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
+		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window goes without --start and --end"},
+		{2, "nps-export --user-type=all --window=24h --team=beta " + path, `--team "beta" is not configured: use one of acme`},
+		{2, "check teams --scrape-interval=0s " + path, "--scrape-interval must be more than 0"},
+		{2, "scrape --chattonic.url=chat-tonic.example --chattonic.codename=acme", "--chattonic.url: the base URL is not an http or https URL of a host"},
+		{2, "healthcheck --url=localhost:10042", `--url "localhost:10042": it needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy`},
+		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health: "},
+		{1, "--web.config.file=/nope " + path, `--web.config.file "/nope": open /nope: `},
+		{1, "scrape --chattonic.url=http://127.0.0.1:1 --chattonic.codename=acme --chattonic.token-file=/nope", "--chattonic.token-file: "},
+		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to go on with"},
+	} {
+		_, _, err := command(t, strings.Fields(c.args)...)
+		require.ErrorContains(t, err, c.want)
+		assert.Equal(t, c.exitCode, usage.ExitCode(err), c.args)
 	}
-	checked := 0
-	for cmd, group := range groups {
-		for _, flag := range group {
-			switch {
-			case flag.Hidden:
-			case flag.Name == "help" || flag.Name == "version":
-				assert.Empty(t, flag.Envar)
-			case cmd == "simulate" && flag.Name == "token":
-				assert.Empty(t, flag.Envar)
-			default:
-				checked++
-				assert.Equal(t, "CHATTONIC_EXPORTER_"+strings.ToUpper(regexp.MustCompile(`\W`).ReplaceAllString(flag.Name, "_")), flag.Envar)
-				assert.NotEqual(t, tokenVariable, flag.Envar)
+}
+
+// commandModels are the commands that can be run.
+func commandModels(t *testing.T) []*kingpin.CmdModel {
+	t.Helper()
+	app := new(commands).app()
+	_, err := cli.Parse(app, []string{"healthcheck"}, io.Discard)
+	require.NoError(t, err)
+	for _, flag := range app.Model().Flags {
+		assert.Empty(t, flag.Envar, flag.Name)
+	}
+	models := app.Model().FlattenedCommands()
+	require.Len(t, models, 9) // with help
+	return models
+}
+
+// sharedFlags are those that have one meaning, and one variable, in all commands
+// that accept them.
+var sharedFlags = []string{
+	"config.file", "chattonic.url", "chattonic.codename", "chattonic.token-file", "chattonic.request-timeout", "chattonic.max-body-size", "chattonic.max-calls",
+	"log.level", "log.format", "demo",
+}
+
+// TestFlags holds that each flag is an environment variable, too, which no other
+// has, and that none takes a token, which the list of processes would show. The
+// token of the simulated API guards nothing.
+func TestFlags(t *testing.T) {
+	upper := func(words ...string) string {
+		return "CHATTONIC_EXPORTER_" + strings.ToUpper(regexp.MustCompile(`\W`).ReplaceAllString(strings.Join(words, "_"), "_"))
+	}
+	seen := map[string]*kingpin.FlagModel{}
+	for _, cmd := range commandModels(t) {
+		for _, flag := range cmd.Flags {
+			name := cmd.FullCommand + " --" + flag.Name
+			want := upper(cmd.FullCommand, flag.Name)
+			if cmd.Default || slices.Contains(sharedFlags, flag.Name) {
+				want = upper(flag.Name)
+			}
+			assert.Equal(t, want, flag.Envar, name)
+			assert.NotEqual(t, config.TokenVariable, flag.Envar)
+			if name != "simulate --token" {
 				assert.NotRegexp(t, `token$|password|secret`, flag.Name)
 			}
-			assert.NotEmpty(t, flag.Help, flag.Name)
+			assert.NotEmpty(t, flag.Help, name)
+			if other := seen[flag.Envar]; other != nil {
+				assert.Contains(t, sharedFlags, flag.Name, "%s and another flag have the variable %s", name, flag.Envar)
+				assert.Equal(t, []any{other.Name, other.Help, other.Default}, []any{flag.Name, flag.Help, flag.Default})
+			}
+			seen[flag.Envar] = flag
 		}
 	}
-	assert.Greater(t, checked, 30)
+	assert.Greater(t, len(seen), 40)
+}
+
+// TestVariablesOfOtherCommands holds that a variable is for its command alone.
+func TestVariablesOfOtherCommands(t *testing.T) {
+	path := file(t, "teams.yml", startAPI(t).config("acme"))
+	for _, name := range []string{"OUTPUT", "BACKFILL_OUTPUT", "URL", "SIMULATE_TOKEN", "TEAM", "WINDOW"} {
+		t.Setenv("CHATTONIC_EXPORTER_"+name, "november.om")
+	}
+	t.Setenv("CHATTONIC_EXPORTER_CHECK_TEAMS_OUTPUT", "json")
+	stdout, _, err := command(t, "check", "teams", "--config.file="+path)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(stdout, "{"), stdout)
+}
+
+// TestHelpOfCommands holds that each command's help has all of its flags with
+// their variables, fits a terminal, and shows nothing of the environment.
+func TestHelpOfCommands(t *testing.T) {
+	t.Setenv("COLUMNS", "80")
+	t.Setenv(config.TokenVariable, hiddenToken)
+	t.Setenv("CHATTONIC_EXPORTER_SIMULATE_TOKEN", hiddenToken)
+	texts := map[string][]*kingpin.FlagModel{"": nil, "check": nil}
+	for _, cmd := range commandModels(t) {
+		texts[cmd.FullCommand] = cmd.Flags
+	}
+	application, _, err := command(t, "--help")
+	require.NoError(t, err)
+	for words, flags := range texts {
+		text, _, err := command(t, append(strings.Fields(words), "--help")...)
+		require.NoError(t, err)
+		again, _, err := command(t, append([]string{"help"}, strings.Fields(words)...)...)
+		require.NoError(t, err)
+		if words != "help" {
+			assert.Equal(t, text, again, words)
+		}
+		assert.Contains(t, application, "\n  "+words)
+		assert.NotContains(t, text, hiddenToken)
+		for line := range strings.Lines(text) {
+			assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
+		}
+		for _, flag := range flags {
+			assert.Regexp(t, `(?m)^  --(\[no-\])?`+regexp.QuoteMeta(flag.Name)+`(=|$)`, text)
+			assert.Contains(t, text, "\n      $"+flag.Envar+"\n")
+		}
+	}
 }
 
 // TestSingle asks for one team whose settings come from flags and variables.
@@ -343,7 +478,7 @@ func TestSingle(t *testing.T) {
 				t.Setenv("CHATTONIC_EXPORTER_"+name, value)
 			}
 			before := api.Calls("acme", chattonic.EndpointOperators)
-			stdout, stderr, err := command(t, append(c.args, "--once")...)
+			stdout, stderr, err := command(t, append([]string{"scrape"}, c.args...)...)
 			require.NoError(t, err)
 			assert.Equal(t, map[string]float64{"acme": 1}, up(t, stdout))
 			assert.Contains(t, stdout, `operator="Chamo Operator"`)
@@ -353,8 +488,8 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-func TestOnceDemo(t *testing.T) {
-	stdout, stderr, err := command(t, "--once", "--demo")
+func TestScrapeDemo(t *testing.T) {
+	stdout, stderr, err := command(t, "scrape", "--demo")
 	require.NoError(t, err)
 	assert.Contains(t, stderr, "all data is simulated")
 	assert.Equal(t, map[string]float64{"sales": 1, "support": 1, "billing": 1}, up(t, stdout))
@@ -373,10 +508,10 @@ func TestOnceDemo(t *testing.T) {
 	assert.ElementsMatch(t, want, got) // so neither go_ nor process_
 }
 
-func TestOnceWithTeamDown(t *testing.T) {
+func TestScrapeWithTeamDown(t *testing.T) {
 	api := startAPI(t)
 	require.NoError(t, api.SetFault("beta", "", simulator.Fault{Status: http.StatusInternalServerError}))
-	stdout, stderr, err := command(t, "--once", "--config.file="+file(t, "teams.yml", api.config("acme", "beta")))
+	stdout, stderr, err := command(t, "scrape", "--config.file="+file(t, "teams.yml", api.config("acme", "beta")))
 	require.EqualError(t, err, "not all was read of beta; the log says why")
 	assert.Equal(t, map[string]float64{"acme": 1, "beta": 0}, up(t, stdout))
 	assert.Regexp(t, `level=(warn|error) .*beta.*HTTP 500`, stderr)
@@ -604,7 +739,7 @@ func TestCannotServe(t *testing.T) {
 
 	missing := filepath.Join(t.TempDir(), "web.yml")
 	_, _, err = command(t, "--config.file="+path, free, "--web.config.file="+missing)
-	require.EqualError(t, err, "serving HTTP: open "+missing+": no such file or directory")
+	require.EqualError(t, err, "--web.config.file \""+missing+"\": open "+missing+": no such file or directory")
 
 	_, _, err = command(t, "--config.file="+missing, free)
 	require.ErrorContains(t, err, missing+": the configuration file cannot be read: no such file or directory")
@@ -613,19 +748,19 @@ func TestCannotServe(t *testing.T) {
 func TestCheckConfig(t *testing.T) {
 	api := startAPI(t)
 	path := file(t, "teams.yml", api.config("acme", "beta"))
-	stdout, _, err := command(t, "check-config", path)
+	stdout, _, err := command(t, "check", "config", path)
 	require.NoError(t, err)
 	assert.Equal(t, path+" is valid, teams: 2\n", stdout)
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
 
 	path = file(t, "teams.yml", api.config("acme", "acme"))
-	stdout, _, err = command(t, "check-config", path)
+	stdout, _, err = command(t, "check", "config", path)
 	require.ErrorContains(t, err, path+":6: ")
 	require.ErrorContains(t, err, "the team on line 5 has it already")
 	assert.Empty(t, stdout)
 
 	path = filepath.Join(t.TempDir(), "none.yml")
-	stdout, _, err = command(t, "check-config", path)
+	stdout, _, err = command(t, "check", "config", path)
 	require.EqualError(t, err, path+": the configuration file cannot be read: no such file or directory: check the path and that this user may read it")
 	assert.Empty(t, stdout)
 }
@@ -635,10 +770,10 @@ func TestCheckConfig(t *testing.T) {
 func TestCheck(t *testing.T) {
 	api := startAPI(t)
 	path := file(t, "teams.yml", api.config("acme", "beta"))
-	scrape, _, err := command(t, "--once", "--config.file="+path)
+	scrape, _, err := command(t, "scrape", "--config.file="+path)
 	require.NoError(t, err)
 	samples := strings.Count(scrape, "\n") - strings.Count(scrape, "\n#") - 1
-	stdout, stderr, err := command(t, "check", "--config.file="+path, "--output=json", "--servers=2")
+	stdout, stderr, err := command(t, "check", "teams", "--config.file="+path, "--output=json", "--servers=2")
 	require.NoError(t, err)
 	assert.Empty(t, stderr)
 	var report struct {
@@ -651,12 +786,12 @@ func TestCheck(t *testing.T) {
 	assert.InDelta(t, 2*2*2*60, report.CallsPerHour, 0)
 	assert.Len(t, report.Teams, 2)
 
-	t.Setenv(tokenVariable, token)
-	stdout, _, err = command(t, "check", "--chattonic.url="+api.url, "--chattonic.codename=acme")
+	t.Setenv(config.TokenVariable, token)
+	stdout, _, err = command(t, "check", "teams", "--chattonic.url="+api.url, "--chattonic.codename=acme")
 	require.NoError(t, err)
 	assert.Regexp(t, `^Team acme\n  reachable +yes\n  token accepted +yes\n`, stdout)
 	assert.NotContains(t, stdout, token)
-	require.NoError(t, os.Unsetenv(tokenVariable))
+	require.NoError(t, os.Unsetenv(config.TokenVariable))
 
 	require.NoError(t, api.SetFault("beta", "", simulator.Fault{Status: http.StatusUnauthorized}))
 	for _, c := range []struct {
@@ -664,15 +799,16 @@ func TestCheck(t *testing.T) {
 		args   []string
 		stderr string
 	}{
-		{1, []string{"check", "--config.file=" + path}, "not all was read of beta; the report says why"},
-		{1, []string{"check"}, "there is no team to ask: "},
-		{1, []string{"check", "--config.file=" + path + "x"}, "cannot be read"},
-		{2, []string{"check", "--config.file=" + path, "--output=xml"}, "enum value must be one of text,json, got 'xml': see chattonic_exporter --help"},
-		{2, []string{"--config.file=" + path, "check", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
-		{2, []string{"check", "--config.file=" + path, "--servers=0"}, "--servers must be 1 or more"},
-		{2, []string{"check", "--config.file=" + path, "--chattonic.request-timeout=0s"}, "must be more than 0"},
-		{1, []string{"check-config", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
-		{1, []string{"--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
+		{1, []string{"check", "teams", "--config.file=" + path}, "not all was read of beta; the report says why"},
+		{2, []string{"check", "teams"}, "there is no team to ask: "},
+		{1, []string{"check", "teams", "--config.file=" + path + "x"}, "cannot be read"},
+		{2, []string{"check", "teams", "--config.file=" + path, "--output=xml"}, `--output "xml" is unknown: use one of text, json: see chattonic_exporter check teams --help`},
+		{2, []string{"check", "teams", "--config.file=" + path, "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter check teams --help"},
+		{2, []string{"check", "teams", "--config.file=" + path, "--servers=0"}, "--servers must be 1 or more"},
+		{2, []string{"check", "teams", "--config.file=" + path, "--chattonic.request-timeout=0s"}, "must be more than 0"},
+		{2, []string{"check", "config", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter check config --help"},
+		{1, []string{"check", "config", path + "x"}, "cannot be read"},
+		{2, []string{"--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
 	} {
 		self, err := os.Executable()
 		require.NoError(t, err)
@@ -719,7 +855,7 @@ func TestSimulate(t *testing.T) {
 	require.NotNil(t, url)
 
 	t.Setenv("CHATTONIC_EXPORTER_TOKEN", token)
-	metrics, _, err := command(t, "--once", "--chattonic.url="+url[1], "--chattonic.codename=gamma")
+	metrics, _, err := command(t, "scrape", "--chattonic.url="+url[1], "--chattonic.codename=gamma")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]float64{"gamma": 1}, up(t, metrics))
 	cancel()
@@ -734,7 +870,7 @@ func TestNPSExport(t *testing.T) {
 	_, _, err := command(t, report...)
 	require.EqualError(t, err, "--user-type is needed: one of all, promoter, passive, detractor")
 	_, _, err = command(t, append(report, "--user-type=critic")...)
-	require.EqualError(t, err, "enum value must be one of all,promoter,passive,detractor, got 'critic': see chattonic_exporter --help")
+	require.EqualError(t, err, `--user-type "critic" is unknown: use one of all, promoter, passive, detractor: see chattonic_exporter nps-export --help`)
 	report = append(report, "--user-type=detractor")
 	_, _, err = command(t, report...)
 	require.EqualError(t, err, "nobody can be asked whether to send it, as the input is no terminal: add --yes")
@@ -773,7 +909,7 @@ func TestBackfill(t *testing.T) {
 	require.ErrorContains(t, err, "the answer has more than 100 bytes")
 	assert.NoDirExists(t, output+".partial")
 	_, _, err = command(t, append(past, "--chattonic.max-calls=0")...)
-	require.EqualError(t, err, "--chattonic.request-timeout, --chattonic.max-body-size and --chattonic.max-calls must be more than 0")
+	require.EqualError(t, err, `--chattonic.max-calls "0": it must be more than 0: use a value such as 100: see chattonic_exporter backfill --help`)
 	_, _, err = command(t, append(past, "--resume")...)
 	require.EqualError(t, err, "there is no "+output+".partial to go on with: leave --resume out to begin")
 
@@ -927,7 +1063,7 @@ func TestTokenIsNowhere(t *testing.T) {
 		args        []string
 		client      string // the http_client of a configuration file
 	}{
-		"environment":      {environment: []string{tokenVariable + "=" + hiddenToken}},
+		"environment":      {environment: []string{config.TokenVariable + "=" + hiddenToken}},
 		"file by a flag":   {args: []string{"--chattonic.token-file=" + tokenFile}},
 		"file":             {client: fmt.Sprintf("authorization: {credentials_file: %q}", tokenFile)},
 		"inline":           {client: "authorization: {credentials: " + hiddenToken + "}"},

@@ -53,7 +53,7 @@ func (c *contract) implausibleFields() (fields []string) {
 func (c *Collector) contract(t *Team, e chattonic.Endpoint, a chattonic.Answer) contract {
 	k := contract{chattonic.Text(e), a.Meta().Contract, FindImplausible(e, a, t.DurationUnit)}
 	if problems := k.String(); t.isNew(e, problems) {
-		level.Warn(c.logger).Log("msg", `an answer is not as documented, so its metrics may be wrong; for details run "chattonic_exporter check"`,
+		level.Warn(c.logger).Log("msg", `an answer is not as documented, so its metrics may be wrong; for details run "chattonic_exporter check teams"`,
 			"team", t.Codename, "endpoint", e, "fields", problems)
 	}
 	return k

@@ -71,7 +71,7 @@ func TestContractViolations(t *testing.T) {
 		violations + `{endpoint="operators",kind="unknown_field",team="acme"} 2`,
 	}, of(samples, violations), "of the first window alone")
 
-	const begin = `level=warn msg="an answer is not as documented, so its metrics may be wrong; for details run \"chattonic_exporter check\"" team=acme `
+	const begin = `level=warn msg="an answer is not as documented, so its metrics may be wrong; for details run \"chattonic_exporter check teams\"" team=acme `
 	assert.ElementsMatch(t, []string{
 		begin + `endpoint=operators fields="operators.shift is unknown, total is unknown, operators.nps is missing, operators.awayTime is longer than the window and is negative, operators.onlineTime is longer than the window and is negative, queryPending is negative"`,
 		begin + `endpoint=dashboard fields="newUsers is negative"`,

@@ -378,7 +378,7 @@ func TestChartConfigurationIsValid(t *testing.T) {
 				writeText(t, filepath.Join(tokens, m[1]), "token")
 			}
 			file := writeText(t, filepath.Join(t.TempDir(), "exporter.yml"), strings.ReplaceAll(text, tokensFolder, tokens))
-			_, stderr, err := execute(t, nil, exporterProgram(t), "check-config", file)
+			_, stderr, err := execute(t, nil, exporterProgram(t), "check", "config", file)
 			require.NoError(t, err, stderr)
 		})
 	}
@@ -486,7 +486,7 @@ func TestChartSendsAnNPSReportAtMostOnce(t *testing.T) {
 	require.Equal(t, core.RestartPolicyNever, c.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy)
 	require.Equal(t, new("America/Argentina/Buenos_Aires"), c.Spec.TimeZone)
 	args := c.Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args
-	require.Equal(t, []string{"nps-export", "--team=acme", "--user-type=detractor", "--window=this_month", "--yes"}, args[len(args)-5:])
+	require.Equal(t, []string{"nps-export", "--config.file=/etc/chattonic_exporter/exporter.yml", "--team=acme", "--user-type=detractor", "--window=this_month", "--yes"}, args)
 }
 
 func ruleFiles(t *testing.T) []string {
@@ -853,7 +853,7 @@ func TestComposeExporterReadsTheSimulatedTeams(t *testing.T) {
 	require.Equal(t, types.ShellCommand{"--config.file=" + exporter.Volumes[0].Target}, exporter.Command)
 	text := strings.Replace(readText(t, exporter.Volumes[0].Source), "localhost:10043", "127.0.0.1:"+port, 1)
 	file := writeText(t, filepath.Join(t.TempDir(), "exporter.yml"), text)
-	stdout, stderr, err := execute(t, nil, exporterProgram(t), "--once", "--config.file="+file)
+	stdout, stderr, err := execute(t, nil, exporterProgram(t), "scrape", "--config.file="+file)
 	require.NoError(t, err, stderr)
 	require.Contains(t, stdout, `chattonic_up{team="acme"} 1`)
 	require.Contains(t, stdout, `chattonic_up{team="globex"} 1`)

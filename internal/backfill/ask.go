@@ -36,7 +36,7 @@ type asker struct {
 func newAsker(o Options, p *plan) (*asker, error) {
 	a := &asker{
 		logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), limit: semaphore.NewWeighted(o.MaxCalls),
-		timeout: o.Timeout, called: func() {},
+		timeout: o.RequestTimeout, called: func() {},
 	}
 	for _, t := range p.teams {
 		client, httpClient, err := teams.NewClient(t.Team, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))

@@ -24,11 +24,16 @@ import (
 	"golang.org/x/term"
 
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/cli"
+	"chattonic_exporter/internal/usage"
 )
 
 // Options say what is asked for and where it goes.
 type Options struct {
+	cli.Client
+	// Log says what is logged, and how.
+	Log cli.Log
+
 	// Start and End are the times of the first sample and of the last at the
 	// latest, in whole seconds: as RFC 3339, or as a date, whose first instant in
 	// the time zone of the teams is meant.
@@ -49,14 +54,6 @@ type Options struct {
 	// Resume goes on where a run that was broken off had come to.
 	Resume bool
 
-	// Load reads the configuration.
-	Load func() (*config.Config, error)
-	// Timeout ends a call to the API.
-	Timeout time.Duration
-	// MaxBody is the size in bytes beyond which an answer is refused.
-	MaxBody int64
-	// MaxCalls is the number of calls at a time.
-	MaxCalls int64
 	// UserAgent is what requests say they come from.
 	UserAgent string
 	// Logger is where progress goes where it is not shown on a terminal.
@@ -77,16 +74,18 @@ const saveEvery = 2 * time.Second
 
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
-	cmd.Flag("start", "Time of the first samples, as in RFC 3339, or a date in the time zone of the teams.").StringVar(&o.Start)
-	cmd.Flag("end", "Time of the last samples at the latest, or a date, whose first instant is meant.").StringVar(&o.End)
-	cmd.Flag("step", "Time from one sample to the next. Prometheus takes a sample for missing after 5m.").Default("5m").StringVar(&o.Step)
-	cmd.Flag("team", "Codename of a team; may be repeated. Without it, all teams.").StringsVar(&o.Codenames)
-	cmd.Flag("window", "Name of a window; may be repeated. Without it, all windows. What has no label window comes with the team's first window alone.").StringsVar(&o.Windows)
-	cmd.Flag("output", "File to write. It is there when it is whole; until then FILE.partial is. It holds no "+
+	o.Client.Flags(cmd)
+	o.Log.Flags(cmd)
+	cmd.Flag("start", "Time of the first samples: as in RFC 3339, or a date in the time zone of the teams. Required.").PlaceHolder("TIME").StringVar(&o.Start)
+	cmd.Flag("end", "Latest time of the last samples: as in RFC 3339, or a date, whose first instant is meant. Required.").PlaceHolder("TIME").StringVar(&o.End)
+	cmd.Flag("step", "Time from one sample to the next, in whole seconds. Prometheus takes a sample for missing after 5m.").Default("5m").StringVar(&o.Step)
+	cmd.Flag("team", "Codename of a team. May be repeated. Default: all teams.").PlaceHolder("CODENAME").StringsVar(&o.Codenames)
+	cmd.Flag("window", "Name of a window. May be repeated. Default: all windows. What has no label window comes with the team's first window alone.").PlaceHolder("WINDOW").StringsVar(&o.Windows)
+	cmd.Flag("output", "File to write, required without --dry-run. It is there when it is whole; until then FILE.partial is. It holds no "+
 		strings.Join(presentMetrics(), ", ")+", which are about the present, the exporter or its configuration.").PlaceHolder("FILE").StringVar(&o.Output)
-	cmd.Flag("rate", "Calls to the API in a second, besides those that are repeated because they failed.").Default("5").Float64Var(&o.Rate)
-	cmd.Flag("dry-run", "Say how much it is and how long it takes, and write nothing. Asks for the last step, to count.").BoolVar(&o.DryRun)
-	cmd.Flag("resume", "Go on where a run with the same flags was broken off.").BoolVar(&o.Resume)
+	cmd.Flag("rate", "Maximum number of API calls per second, besides those that are repeated because they failed.").Default("5").Float64Var(&o.Rate)
+	cmd.Flag("dry-run", "Say how much it is and how long it takes, and write nothing. Asks for the last step, to count. Default: off.").BoolVar(&o.DryRun)
+	cmd.Flag("resume", "Go on where a run with the same flags was broken off. Default: off.").BoolVar(&o.Resume)
 }
 
 // presentMetrics are the names of the teams' metrics that are left out.
@@ -117,7 +116,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if !(o.Rate >= minRate) {
-		return fmt.Errorf("--rate %g is too low: use %g calls a second or more", o.Rate, minRate)
+		return usage.Errorf("--rate %g is too low: use %g calls a second or more", o.Rate, minRate)
 	}
 	a, err := newAsker(o, p)
 	if err != nil {

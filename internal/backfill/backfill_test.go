@@ -29,6 +29,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
@@ -106,8 +107,12 @@ func (s *simulated) options(t *testing.T) Options {
 	c := s.config(t, twoTeams)
 	return Options{
 		Start: "2021-12-01", End: "2021-12-02", Step: "2h", Output: filepath.Join(t.TempDir(), "past.om"), Rate: 1e6,
-		Load: func() (*config.Config, error) { return c, nil }, Timeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, UserAgent: "test",
-		Logger: log.NewNopLogger(), Out: io.Discard, Progress: io.Discard, Now: func() time.Time { return present },
+		Client: cli.Client{
+			Load:           func() (*config.Config, error) { return c, nil },
+			RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10,
+		},
+		UserAgent: "test",
+		Logger:    log.NewNopLogger(), Out: io.Discard, Progress: io.Discard, Now: func() time.Time { return present },
 	}
 }
 
@@ -423,7 +428,7 @@ func TestCallThatHangsIsEnded(t *testing.T) {
 	// On a busy machine another call could take as long as this one may.
 	c := s.config(t, "\n  - {codename: globex, windows: [1h], collectors: [dashboard]}\n")
 	o.Load = func() (*config.Config, error) { return c, nil }
-	o.Timeout = 300 * time.Millisecond
+	o.RequestTimeout = 300 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
 	err := Run(ctx, o)
@@ -669,7 +674,7 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestRateOfCalls(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
-	o.Step, o.Rate, o.MaxCalls, o.Timeout = "1d", 10, 10, 600*time.Millisecond
+	o.Step, o.Rate, o.MaxCalls, o.RequestTimeout = "1d", 10, 10, 600*time.Millisecond
 	c, err := o.Load()
 	require.NoError(t, err)
 	p, err := o.plan(c)

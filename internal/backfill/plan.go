@@ -1,7 +1,6 @@
 package backfill
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/usage"
 )
 
 // minRate is the least rate, in calls a second.
@@ -56,7 +56,7 @@ func (p *plan) calls() (n int) {
 // plan reads the options, all of which it checks before a call is made.
 func (o *Options) plan(c *config.Config) (*plan, error) {
 	if o.Output == "" && !o.DryRun {
-		return nil, errors.New("--output is needed: the file to write")
+		return nil, usage.Errorf("--output is needed: the file to write")
 	}
 	teams, err := o.teams(c.Teams)
 	if err != nil {
@@ -65,7 +65,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	p := &plan{teams: teams}
 	step, err := model.ParseDuration(o.Step)
 	if p.step = time.Duration(step); err != nil || p.step <= 0 || p.step%time.Second != 0 {
-		return nil, fmt.Errorf("--step %q is no duration of whole seconds: use one such as 5m, 1h or 1d", o.Step)
+		return nil, usage.Errorf("--step %q is no duration of whole seconds: use one such as 5m, 1h or 1d", o.Step)
 	}
 	if p.start, err = o.time("--start", o.Start, teams); err != nil {
 		return nil, err
@@ -75,9 +75,9 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	case err != nil:
 		return nil, err
 	case end.Before(p.start):
-		return nil, fmt.Errorf("--end %s is before --start %s", o.End, o.Start)
+		return nil, usage.Errorf("--end %s is before --start %s", o.End, o.Start)
 	case end.After(o.Now()):
-		return nil, fmt.Errorf("--end %s has not come yet: use a time up to now", o.End)
+		return nil, usage.Errorf("--end %s has not come yet: use a time up to now", o.End)
 	}
 	p.steps = 1 + int(end.Sub(p.start)/p.step)
 	p.settings = append([]setting{
@@ -103,7 +103,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 	}
 	for _, codename := range o.Codenames {
 		if !slices.Contains(codenames, codename) {
-			return nil, fmt.Errorf("--team %q is not configured: use %s", codename, strings.Join(codenames, ", "))
+			return nil, usage.Errorf("--team %q is not configured: use %s", codename, strings.Join(codenames, ", "))
 		}
 	}
 	if len(o.Windows) == 0 {
@@ -113,7 +113,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 	windows = slices.Compact(windows)
 	for _, window := range o.Windows {
 		if !slices.Contains(windows, window) {
-			return nil, fmt.Errorf("--window %q is not configured: use %s", window, strings.Join(windows, ", "))
+			return nil, usage.Errorf("--window %q is not configured: use %s", window, strings.Join(windows, ", "))
 		}
 	}
 	for i := range teams {
@@ -121,7 +121,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 		has := strings.Join(windowNames(t.Team), ", ")
 		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w calendar.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
 		if len(t.Windows) == 0 {
-			return nil, fmt.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
+			return nil, usage.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
 		}
 	}
 	return teams, nil
@@ -138,15 +138,15 @@ func windowNames(t config.Team) (names []string) {
 // their samples are of the same times.
 func (*Options) time(flag, text string, teams []team) (at time.Time, err error) {
 	if text == "" {
-		return at, errors.New("--start and --end are needed")
+		return at, usage.Errorf("--start and --end are needed")
 	}
 	for i, t := range teams {
 		of, err := config.ParseTime(text, t.Location)
 		if err != nil {
-			return at, fmt.Errorf("%s %w", flag, err)
+			return at, usage.Errorf("%s %w", flag, err)
 		}
 		if i > 0 && !of.Equal(at) {
-			return at, fmt.Errorf("%s %s begins at another time for team %q than for team %q, which has another time zone: use a time such as %s, or one --team after the other",
+			return at, usage.Errorf("%s %s begins at another time for team %q than for team %q, which has another time zone: use a time such as %s, or one --team after the other",
 				flag, text, t.Codename, teams[0].Codename, at.UTC().Format(time.RFC3339))
 		}
 		at = of
@@ -155,9 +155,9 @@ func (*Options) time(flag, text string, teams []team) (at time.Time, err error) 
 	// Prometheus's reader of OpenMetrics may take a fraction for a millisecond
 	// less.
 	case at.Nanosecond() != 0:
-		return at, fmt.Errorf("%s %s has a fraction of a second: use whole seconds", flag, text)
+		return at, usage.Errorf("%s %s has a fraction of a second: use whole seconds", flag, text)
 	case at.Unix() < 0:
-		return at, fmt.Errorf("%s %s is before 1970: use a later time", flag, text)
+		return at, usage.Errorf("%s %s is before 1970: use a later time", flag, text)
 	}
 	return at.UTC(), nil
 }

@@ -21,12 +21,11 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/collector/exposition"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/usage"
 )
-
-// command is what the command is called.
-const command = "check"
 
 // few is how many teams are asked at a time: a check is in no hurry.
 const few = 4
@@ -39,6 +38,8 @@ const (
 
 // Options say what is checked, and how it is said.
 type Options struct {
+	cli.Client
+
 	// Output is the form of the report: text or json.
 	Output string
 	// ScrapeInterval is how often a Prometheus server is to scrape, and Servers
@@ -46,14 +47,6 @@ type Options struct {
 	ScrapeInterval time.Duration
 	Servers        int
 
-	// Load reads the configuration.
-	Load func() (*config.Config, error)
-	// Timeout ends a call to the API.
-	Timeout time.Duration
-	// MaxBody is the size in bytes beyond which an answer is refused.
-	MaxBody int64
-	// MaxCalls is the number of calls at a time.
-	MaxCalls int64
 	// UserAgent is what requests say they come from.
 	UserAgent string
 	// Out is where the report goes.
@@ -64,34 +57,10 @@ type Options struct {
 
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	o.Client.Flags(cmd)
 	cmd.Flag("output", "Form of the report: text or json.").Default(outputText).EnumVar(&o.Output, outputText, outputJSON)
-	cmd.Flag("scrape-interval", "How often a Prometheus server is to scrape, to tell how many calls that makes.").Default("60s").DurationVar(&o.ScrapeInterval)
-	cmd.Flag("servers", "How many Prometheus servers are to scrape.").Default("1").IntVar(&o.Servers)
-}
-
-// usageError is a command line that cannot be followed.
-type usageError struct{ error }
-
-// Unwrap returns what is wrong with it.
-func (u usageError) Unwrap() error { return u.error }
-
-// Usage returns the error of parsing args, which for this command has an exit
-// code of its own.
-func Usage(app *kingpin.Application, args []string, err error) error {
-	parsed, _ := app.ParseContext(args) // whose error is err, or is found later
-	if parsed != nil && parsed.SelectedCommand != nil && parsed.SelectedCommand.FullCommand() == command {
-		return usageError{err}
-	}
-	return err
-}
-
-// ExitCode returns what the program exits with after an error: 2 where the
-// command line of this command is wrong, and 1 otherwise.
-func ExitCode(err error) int {
-	if errors.As(err, new(usageError)) {
-		return 2
-	}
-	return 1
+	cmd.Flag("scrape-interval", "Scrape interval of a Prometheus server, to tell how many API calls that makes.").Default("60s").DurationVar(&o.ScrapeInterval)
+	cmd.Flag("servers", "Number of Prometheus servers that scrape.").Default("1").IntVar(&o.Servers)
 }
 
 // Config says that a configuration file is valid, or fails.
@@ -112,9 +81,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	switch {
 	case o.ScrapeInterval <= 0:
-		return usageError{errors.New("--scrape-interval must be more than 0")}
+		return usage.Errorf("--scrape-interval must be more than 0")
 	case o.Servers < 1:
-		return usageError{errors.New("--servers must be 1 or more")}
+		return usage.Errorf("--servers must be 1 or more")
 	}
 	c, err := o.Load()
 	if err != nil {
@@ -231,7 +200,7 @@ func (r *recorder) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.W
 	made := call{window: w}
 	if made.err = r.limit.Acquire(ctx, 1); made.err == nil {
 		defer r.limit.Release(1)
-		ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, r.options.RequestTimeout)
 		defer cancel()
 		start := r.options.Now()
 		made.answer, made.err = r.api.Read(ctx, e, w)

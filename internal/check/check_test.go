@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,8 +25,10 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/usage"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -62,8 +65,11 @@ func start(t *testing.T, teams string) *fixture {
 	text := "defaults: {base_url: " + server.URL + ", http_client: {authorization: {credentials: " + secret + "}}}\nteams:\n" + teams
 	f.options = Options{
 		Output: outputJSON, ScrapeInterval: time.Minute, Servers: 1,
-		Load:    func() (*config.Config, error) { return config.Parse("teams.yml", []byte(text)) },
-		Timeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, UserAgent: "test", Out: &f.out,
+		Client: cli.Client{
+			Load:           func() (*config.Config, error) { return config.Parse("teams.yml", []byte(text)) },
+			RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 100,
+		},
+		UserAgent: "test", Out: &f.out,
 		Now: func() time.Time { return noon },
 	}
 	return f
@@ -115,7 +121,7 @@ func TestText(t *testing.T) {
 	f.meet(t, "beta", chattonic.EndpointOperators, strange)
 	err := Run(t.Context(), f.options)
 	require.EqualError(t, err, "not all was read of gamma, delta; the report says why")
-	assert.Equal(t, 1, ExitCode(err))
+	assert.Equal(t, 1, usage.ExitCode(err))
 	const golden = "testdata/several.txt"
 	if *update {
 		require.NoError(t, os.WriteFile(golden, f.out.Bytes(), 0o600))
@@ -212,7 +218,7 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, "  - codename: acme\n  - codename: beta\n")
-			f.options.Timeout = 300 * time.Millisecond
+			f.options.RequestTimeout = 300 * time.Millisecond
 			f.meet(t, "beta", "", c.fault)
 			got, err := f.report(t)
 			require.EqualError(t, err, "not all was read of beta; the report says why")
@@ -244,7 +250,7 @@ func TestOneAnswerTells(t *testing.T) {
 		require.Error(t, err)
 		assert.Equal(t, new(true), got.Teams[0].Reachable)
 		assert.Equal(t, new(true), got.Teams[0].TokenAccepted)
-		f.options.Timeout = 200 * time.Millisecond
+		f.options.RequestTimeout = 200 * time.Millisecond
 		f.meet(t, "acme", failing, simulator.Fault{Delay: time.Hour})
 		got, err = f.report(t)
 		require.Error(t, err)
@@ -467,7 +473,7 @@ func TestFewAtATime(t *testing.T) {
 
 func TestEndsWithItsContext(t *testing.T) {
 	f := start(t, "  - codename: acme\n  - codename: beta\n  - codename: gamma\n  - codename: delta\n  - codename: epsilon\n")
-	f.options.Timeout = time.Hour
+	f.options.RequestTimeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	f.meet(t, "", "", simulator.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
@@ -476,7 +482,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	err := Run(ctx, f.options)
 	require.EqualError(t, err, "checking the teams: context canceled before all were asked")
 	require.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, 1, ExitCode(err))
+	assert.Equal(t, 1, usage.ExitCode(err))
 	assert.Empty(t, f.out.String(), "nothing is half said")
 }
 
@@ -525,39 +531,27 @@ func TestCannotWrite(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	parse := func(args ...string) (o Options, err error) {
-		app := kingpin.New("test", "").Terminate(nil)
-		app.Command("serve", "").Default().Flag("once", "").Bool()
-		o.Flags(app.Command(command, ""))
-		if _, err = app.Parse(args); err != nil {
-			err = Usage(app, args, err)
-		}
+		app := kingpin.New("test", "")
+		app.Command("serve", "").Default()
+		o.Flags(app.Command("check", "").Command("teams", ""))
+		_, err = cli.Parse(app, args, io.Discard)
 		return o, err
 	}
-	o, err := parse(command)
+	limits := cli.Client{RequestTimeout: 30 * time.Second, MaxBody: 64 << 20, MaxCalls: 100}
+	o, err := parse("check", "teams")
 	require.NoError(t, err)
-	assert.Equal(t, Options{Output: outputText, ScrapeInterval: time.Minute, Servers: 1}, o)
-	o, err = parse(command, "--output=json", "--scrape-interval=15s", "--servers=2")
+	assert.Equal(t, Options{Client: limits, Output: outputText, ScrapeInterval: time.Minute, Servers: 1}, o)
+	o, err = parse("check", "teams", "--output=json", "--scrape-interval=15s", "--servers=2")
 	require.NoError(t, err)
-	assert.Equal(t, Options{Output: outputJSON, ScrapeInterval: 15 * time.Second, Servers: 2}, o)
+	assert.Equal(t, Options{Client: limits, Output: outputJSON, ScrapeInterval: 15 * time.Second, Servers: 2}, o)
 
-	for _, c := range []struct {
-		args string
-		want int
-	}{
-		{"check --bogus", 2},
-		{"check extra", 2},
-		{"check --output=xml", 2},
-		{"check --servers=many", 2},
-		{"check --scrape-interval=often", 2},
-		{"check --output", 2},
-		{"chek", 1},
-		{"serve check", 1},
-		{"--bogus", 1},
-		{"serve --bogus", 1},
+	for _, args := range []string{
+		"check teams --bogus", "check teams extra", "check teams --output=xml", "check teams --servers=many", "check teams --scrape-interval=often",
+		"check teams --output", "check", "chek", "serve check", "--bogus", "serve --bogus",
 	} {
-		_, err := parse(strings.Fields(c.args)...)
+		_, err := parse(strings.Fields(args)...)
 		require.Error(t, err)
-		assert.Equal(t, c.want, ExitCode(err), c.args)
+		assert.Equal(t, 2, usage.ExitCode(err), args)
 	}
 	for want, change := range map[string]func(*Options){
 		"--scrape-interval must be more than 0": func(o *Options) { o.ScrapeInterval = 0 },
@@ -567,15 +561,13 @@ func TestUsage(t *testing.T) {
 		change(&f.options)
 		err := Run(t.Context(), f.options)
 		require.EqualError(t, err, want)
-		assert.Equal(t, 2, ExitCode(err))
+		assert.Equal(t, 2, usage.ExitCode(err))
 		assert.Zero(t, f.Calls("acme", chattonic.EndpointOperators))
 	}
 	f := start(t, "  - codenam: acme\n")
 	err = Run(t.Context(), f.options)
 	require.ErrorContains(t, err, "teams.yml:3: ")
-	assert.Equal(t, 1, ExitCode(err))
-	cause := errors.New("wrong")
-	assert.ErrorIs(t, usageError{cause}, cause)
+	assert.Equal(t, 1, usage.ExitCode(err))
 }
 
 // TestJSONKeys holds that all keys are lower_snake.

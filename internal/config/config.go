@@ -16,6 +16,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/calendar"
+	"chattonic_exporter/internal/usage"
 )
 
 // Config holds the settings of all teams.
@@ -84,6 +85,10 @@ var DurationUnits = []DurationUnit{
 	{"minutes", time.Minute},
 }
 
+// TokenVariable is the environment variable that may hold the access token of a
+// single team.
+const TokenVariable = "CHATTONIC_EXPORTER_TOKEN"
+
 // Flags is what flags and the environment say about teams: which file names
 // them, or else what there is to know of a single one.
 type Flags struct {
@@ -106,13 +111,13 @@ func (f Flags) Load() (*Config, error) {
 	single := f != Flags{File: f.File}
 	switch {
 	case f.File != "" && single:
-		return nil, errors.New("--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN")
+		return nil, usage.Errorf("--config.file goes without --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN")
 	case f.File != "":
 		return Load(f.File)
 	case single:
 		return Single(f)
 	}
-	return nil, errors.New("there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, or several with --config.file; or look around with --demo")
+	return nil, usage.Errorf("there is no team to ask: name one with --chattonic.url, --chattonic.codename and --chattonic.token-file, or several with --config.file; or look around with chattonic_exporter --demo")
 }
 
 // Single returns the configuration of one team without a file. It fails unless
@@ -121,15 +126,15 @@ func (f Flags) Load() (*Config, error) {
 func Single(f Flags) (*Config, error) {
 	switch {
 	case f.URL == "":
-		return nil, errors.New("--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file")
+		return nil, usage.Errorf("--chattonic.url is not set: give the API's base URL, such as https://chat-tonic.example, or name a file of teams with --config.file")
 	case f.Codename == "":
-		return nil, errors.New("--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file")
+		return nil, usage.Errorf("--chattonic.codename is not set: give the codename of the team, or name a file of teams with --config.file")
 	}
 	if _, err := chattonic.ParseBaseURL(f.URL); err != nil {
-		return nil, fmt.Errorf("--chattonic.url: %w", err)
+		return nil, usage.Errorf("--chattonic.url: %w", err)
 	}
 	if err := chattonic.CheckCodename(f.Codename); err != nil {
-		return nil, fmt.Errorf("--chattonic.codename: %w", err)
+		return nil, usage.Errorf("--chattonic.codename: %w", err)
 	}
 	authorization, err := singleAuthorization(f)
 	if err != nil {
@@ -149,16 +154,16 @@ func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 	token := strings.TrimSpace(f.Token)
 	switch {
 	case f.TokenFile != "" && token != "":
-		return nil, errors.New("both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them")
+		return nil, usage.Errorf("both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them")
 	case f.TokenFile == "" && token == "":
-		return nil, errors.New("no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
+		return nil, usage.Errorf("no access token: set --chattonic.token-file to a file that holds it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
 	case f.TokenFile != "":
 		if err := checkTokenFile(f.TokenFile); err != nil {
 			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
 		}
 	default:
 		if err := chattonic.CheckToken(token); err != nil {
-			return nil, fmt.Errorf("CHATTONIC_EXPORTER_TOKEN: %w", err)
+			return nil, usage.Errorf("CHATTONIC_EXPORTER_TOKEN: %w", err)
 		}
 	}
 	return &promconfig.Authorization{

@@ -18,14 +18,16 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/calendar"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/usage"
 )
 
 // Options say which report is wanted.
 type Options struct {
-	// Teams are the configured teams.
-	Teams []config.Team
+	cli.Client
+
 	// Team is the codename of the team to report on; with a single configured
 	// team it may be empty.
 	Team string
@@ -38,8 +40,6 @@ type Options struct {
 	Window string
 	// Yes leaves out the question.
 	Yes bool
-	// Timeout ends the call.
-	Timeout time.Duration
 	// UserAgent is what the request says it comes from.
 	UserAgent string
 
@@ -54,13 +54,14 @@ type Options struct {
 
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	o.CallFlags(cmd)
 	userTypes := userTypes()
-	cmd.Flag("team", "Codename of the team; may be left out where there is one.").StringVar(&o.Team)
-	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+".").EnumVar((*string)(&o.UserType), userTypes...)
-	cmd.Flag("start", "Start of the report: a date in the team's time zone, or a time as in RFC 3339.").StringVar(&o.Start)
-	cmd.Flag("end", "End of the report, which is not in it.").StringVar(&o.End)
-	cmd.Flag("window", "In place of start and end: 24h, 7d, today, yesterday, this_week, this_month.").StringVar(&o.Window)
-	cmd.Flag("yes", "Do not ask.").BoolVar(&o.Yes)
+	cmd.Flag("team", "Codename of the team. Default: the team, where a single one is configured.").PlaceHolder("CODENAME").StringVar(&o.Team)
+	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+". Required.").PlaceHolder("TYPE").EnumVar((*string)(&o.UserType), userTypes...)
+	cmd.Flag("start", "Start of the report: a date in the team's time zone, or a time as in RFC 3339.").PlaceHolder("TIME").StringVar(&o.Start)
+	cmd.Flag("end", "End of the report, which is not in it.").PlaceHolder("TIME").StringVar(&o.End)
+	cmd.Flag("window", "Window up to now, in place of --start and --end: 24h, 7d, today, yesterday, this_week, this_month.").PlaceHolder("WINDOW").StringVar(&o.Window)
+	cmd.Flag("yes", "Send it without a question. Default: off.").BoolVar(&o.Yes)
 }
 
 func userTypes() (names []string) {
@@ -76,10 +77,14 @@ func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if !slices.Contains(chattonic.UserTypes(), o.UserType) {
-		return fmt.Errorf("--user-type is needed: one of %s", strings.Join(userTypes(), ", "))
+	c, err := o.Load()
+	if err != nil {
+		return err
 	}
-	team, err := o.team()
+	if !slices.Contains(chattonic.UserTypes(), o.UserType) {
+		return usage.Errorf("--user-type is needed: one of %s", strings.Join(userTypes(), ", "))
+	}
+	team, err := o.team(c.Teams)
 	if err != nil {
 		return err
 	}
@@ -92,7 +97,7 @@ func Run(ctx context.Context, o Options) error {
 		team.Codename, o.UserType, window.Start.In(team.Location).Format(time.RFC3339), window.End.In(team.Location).Format(time.RFC3339))
 	if !o.Yes {
 		if o.In == nil {
-			return errors.New("nobody can be asked whether to send it, as the input is no terminal: add --yes")
+			return usage.Errorf("nobody can be asked whether to send it, as the input is no terminal: add --yes")
 		}
 		say("Send it? [y/N] ")
 		answer, err := bufio.NewReader(o.In).ReadString('\n')
@@ -108,56 +113,56 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-func (o *Options) team() (config.Team, error) {
+func (o *Options) team(configured []config.Team) (config.Team, error) {
 	var codenames []string
-	for _, t := range o.Teams {
-		if t.Codename == o.Team || o.Team == "" && len(o.Teams) == 1 {
+	for _, t := range configured {
+		if t.Codename == o.Team || o.Team == "" && len(configured) == 1 {
 			return t, nil
 		}
 		codenames = append(codenames, t.Codename)
 	}
 	if o.Team == "" {
-		return config.Team{}, fmt.Errorf("--team is needed: one of %s", strings.Join(codenames, ", "))
+		return config.Team{}, usage.Errorf("--team is needed: one of %s", strings.Join(codenames, ", "))
 	}
-	return config.Team{}, fmt.Errorf("--team %q is not configured: use one of %s", o.Team, strings.Join(codenames, ", "))
+	return config.Team{}, usage.Errorf("--team %q is not configured: use one of %s", o.Team, strings.Join(codenames, ", "))
 }
 
 func (o *Options) window(t config.Team) (chattonic.Window, error) {
 	var none chattonic.Window
 	if o.Window != "" {
 		if o.Start != "" || o.End != "" {
-			return none, errors.New("--window goes without --start and --end")
+			return none, usage.Errorf("--window goes without --start and --end")
 		}
 		spec, err := calendar.ParseWindow(o.Window)
 		if err != nil {
-			return none, fmt.Errorf("--window %q: %w", o.Window, err)
+			return none, usage.Errorf("--window %q: %w", o.Window, err)
 		}
 		return spec.At(o.Now().In(t.Location)), nil
 	}
 	if o.Start == "" || o.End == "" {
-		return none, errors.New("--start and --end are needed, or --window")
+		return none, usage.Errorf("--start and --end are needed, or --window")
 	}
 	start, err := config.ParseTime(o.Start, t.Location)
 	if err != nil {
-		return none, fmt.Errorf("--start %w", err)
+		return none, usage.Errorf("--start %w", err)
 	}
 	end, err := config.ParseTime(o.End, t.Location)
 	if err != nil {
-		return none, fmt.Errorf("--end %w", err)
+		return none, usage.Errorf("--end %w", err)
 	}
 	if !start.Before(end) {
-		return none, fmt.Errorf("--start %s is not before --end %s", o.Start, o.End)
+		return none, usage.Errorf("--start %s is not before --end %s", o.Start, o.End)
 	}
 	return chattonic.Window{Start: start, End: end}, nil
 }
 
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
-	client, httpClient, err := teams.NewClient(t, o.UserAgent)
+	client, httpClient, err := teams.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
 	if err != nil {
 		return fmt.Errorf("team %q: %w", t.Codename, err)
 	}
 	defer httpClient.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})

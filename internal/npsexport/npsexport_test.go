@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
 )
@@ -70,8 +71,9 @@ teams:
 	c, err := config.Parse("teams.yml", []byte(file+strings.Join(more, "")))
 	require.NoError(t, err)
 	return Options{
-		Teams: c.Teams, UserType: chattonic.UserTypePromoter, Start: "2021-11-01", End: "2021-12-01",
-		Yes: true, Timeout: 5 * time.Second, UserAgent: "test", Out: &bytes.Buffer{},
+		Client:   cli.Client{Load: func() (*config.Config, error) { return c, nil }, RequestTimeout: 5 * time.Second, MaxBody: 1 << 20},
+		UserType: chattonic.UserTypePromoter, Start: "2021-11-01", End: "2021-12-01",
+		Yes: true, UserAgent: "test", Out: &bytes.Buffer{},
 	}
 }
 
@@ -325,7 +327,7 @@ func TestTimeout(t *testing.T) {
 	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
 	var err error
 	// On a busy machine the time may be over before the request is there.
-	for o.Timeout = 100 * time.Millisecond; api.Calls("acme", chattonic.EndpointNPS) == 0 && ctx.Err() == nil; o.Timeout *= 2 {
+	for o.RequestTimeout = 100 * time.Millisecond; api.Calls("acme", chattonic.EndpointNPS) == 0 && ctx.Err() == nil; o.RequestTimeout *= 2 {
 		o.Out = new(bytes.Buffer)
 		err = Run(ctx, o)
 	}
@@ -380,7 +382,9 @@ func TestCredentials(t *testing.T) {
 	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointNPS))
 
 	o = options(t, api.url)
-	o.Teams[0].HTTPClient.TLSConfig.CAFile = filepath.Join(t.TempDir(), "none.pem")
+	c, err := o.Load()
+	require.NoError(t, err)
+	c.Teams[0].HTTPClient.TLSConfig.CAFile = filepath.Join(t.TempDir(), "none.pem")
 	err = Run(t.Context(), o)
 	require.ErrorContains(t, err, `team "acme": http_client: `)
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
@@ -394,13 +398,14 @@ func TestFlags(t *testing.T) {
 		_, err := app.Parse(append([]string{"nps-export"}, args...))
 		return o, err
 	}
+	limits := cli.Client{RequestTimeout: 30 * time.Second, MaxBody: 64 << 20}
 	o, err := parse("--team=acme", "--user-type=passive", "--start=2021-11-01", "--end=2021-12-01", "--window=24h", "--yes")
 	require.NoError(t, err)
-	assert.Equal(t, Options{Team: "acme", UserType: chattonic.UserTypePassive, Start: "2021-11-01", End: "2021-12-01", Window: "24h", Yes: true}, o)
+	assert.Equal(t, Options{Client: limits, Team: "acme", UserType: chattonic.UserTypePassive, Start: "2021-11-01", End: "2021-12-01", Window: "24h", Yes: true}, o)
 
 	o, err = parse()
 	require.NoError(t, err)
-	assert.Equal(t, Options{}, o)
+	assert.Equal(t, Options{Client: limits}, o)
 
 	_, err = parse("--user-type=critic")
 	require.EqualError(t, err, "enum value must be one of all,promoter,passive,detractor, got 'critic'")

@@ -210,7 +210,7 @@ func TestLargeHeadersAndURLsAreRefused(t *testing.T) {
 
 func TestNoReload(t *testing.T) {
 	f := newFixture(t)
-	f.NoReload = true
+	f.EnableReload = false
 	url, _ := f.run(t)
 	resp, err := http.Post(url+"/-/reload", "", nil)
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/logging/loggingtest"
@@ -43,10 +44,12 @@ func child(path string) int {
 		panic(err)
 	}
 	if err := Run(ctx, Options{
-		Load:           func() (*config.Config, error) { return config.Load(path) },
-		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100, TimeoutOffset: 500 * time.Millisecond,
-		TeamsOnMetrics: os.Getenv(childProbed) == "",
-		Listen:         loopback(), Logger: logger, Slogger: slogger,
+		Client: cli.Client{
+			Load:           func() (*config.Config, error) { return config.Load(path) },
+			RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100,
+		},
+		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: os.Getenv(childProbed) == "", EnableReload: true,
+		Listen: loopback(), Logger: logger, Slogger: slogger,
 	}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -236,8 +236,8 @@ func (l *scaleTest) fetch(team string) (page []byte, sent int, err error) {
 	return page, len(r.body), err
 }
 
-// usage is what a load took.
-type usage struct {
+// resources is what a load took.
+type resources struct {
 	wall, cpu float64 // seconds
 	scrapes   []time.Duration
 	calls     int64
@@ -246,13 +246,13 @@ type usage struct {
 
 // measure has a load, and returns what it took. Every scrape has to succeed, and
 // has calls of its own unless another one of its team is under way.
-func (l *scaleTest) measure(t *testing.T, load func()) usage {
+func (l *scaleTest) measure(t *testing.T, load func()) resources {
 	t.Helper()
 	require.Empty(t, l.fail)
 	l.done = nil
 	before, cpu, begin := l.api.calls.Load(), l.cpu(t), time.Now()
 	load()
-	u := usage{wall: time.Since(begin).Seconds(), scrapes: l.done}
+	u := resources{wall: time.Since(begin).Seconds(), scrapes: l.done}
 	u.cpu, u.calls = l.cpu(t)-cpu, l.api.calls.Load()-before
 	require.Empty(t, l.fail)
 	each := int64(2 * l.windows)
@@ -313,7 +313,7 @@ func (l *scaleTest) hurried() {
 }
 
 // report logs a line of what the interval took, and one of full speed.
-func (l *scaleTest) report(t *testing.T, at, fast usage) {
+func (l *scaleTest) report(t *testing.T, at, fast resources) {
 	t.Helper()
 	samples := func(page string) int { return len(regexp.MustCompile(`(?m)^[^#]`).FindAllString(page, -1)) }
 	n, m := float64(len(at.scrapes)), float64(len(fast.scrapes))

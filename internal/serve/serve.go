@@ -28,8 +28,9 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"chattonic_exporter/collector"
-	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/usage"
 	"chattonic_exporter/internal/web"
 )
 
@@ -55,28 +56,23 @@ const (
 
 // Options say how the exporter runs.
 type Options struct {
-	// Load reads the configuration.
-	Load func() (*config.Config, error)
-	// RequestTimeout ends a call to the API, and a scrape that does not say how
-	// long it may take.
-	RequestTimeout time.Duration
-	// MaxBody is the size in bytes beyond which an answer is refused.
-	MaxBody int64
-	// MaxCalls is the number of calls at a time.
-	MaxCalls int64
+	cli.Client
+	// Log says what is logged, and how.
+	Log cli.Log
 	// TimeoutOffset is how long before its own timeout a scrape is answered.
 	TimeoutOffset time.Duration
 	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
 	TeamsOnMetrics bool
 	// MaxScrapes is how many scrapes are answered at a time; 0 means any number.
 	MaxScrapes int64
-	// NoReload leaves the reading of the configuration again to SIGHUP alone.
-	NoReload bool
+	// EnableReload serves /-/reload. Without it, only SIGHUP has the configuration
+	// read again.
+	EnableReload bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
 	// StatusPage has / and /teams/CODENAME show what is known of the teams.
 	StatusPage bool
-	// Simulated says that the data is not real.
+	// Simulated says that the teams are simulated ones, which Load returns.
 	Simulated bool
 	// Listen is the toolkit's configuration: addresses, TLS, basic auth.
 	Listen *toolkit.FlagConfig
@@ -85,14 +81,28 @@ type Options struct {
 	Slogger *slog.Logger
 }
 
-// Flags declares the flags of the command that are of serving itself.
+// Flags declares the flags of the command that serves.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
+	o.ScrapeFlags(cmd)
 	o.Listen = kingpinflag.AddFlags(cmd, ":10042")
-	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe.").Default("true").BoolVar(&o.TeamsOnMetrics)
-	cmd.Flag("web.status-page", "Show people the teams at /, and a team's operators and last calls at /teams/CODENAME.").Default("true").BoolVar(&o.StatusPage)
-	cmd.Flag("web.max-scrapes", "Scrapes at a time, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&o.MaxScrapes)
-	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/.").BoolVar(&o.Profiling)
-	cmd.Flag("scrape.timeout-offset", "How long before Prometheus's own timeout a scrape is answered.").Default("500ms").DurationVar(&o.TimeoutOffset)
+	cli.CheckAddress(cmd.GetFlag("web.listen-address"))
+	cmd.GetFlag("web.listen-address").Help("Address to serve on, such as :10042, [::1]:10042 or vsock://:10042. May be repeated.")
+	cmd.GetFlag("web.config.file").PlaceHolder("FILE").
+		Help("File that enables TLS, client certificates and passwords, in the format of the Prometheus exporter-toolkit. Default: plain HTTP for everybody.")
+	cmd.GetFlag("web.systemd-socket").Help("Serve on the sockets that systemd passes, instead of --web.listen-address. Default: off.")
+	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe. Default: on.").Default("true").BoolVar(&o.TeamsOnMetrics)
+	cmd.Flag("web.status-page", "Show people the teams at /, and a team's operators and last calls at /teams/CODENAME. Default: on.").Default("true").BoolVar(&o.StatusPage)
+	cmd.Flag("web.max-scrapes", "Maximum number of concurrent scrapes, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&o.MaxScrapes)
+	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case. Default: on.").Default("true").BoolVar(&o.EnableReload)
+	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/. Default: off.").BoolVar(&o.Profiling)
+	cmd.Flag("scrape.timeout-offset", "Time by which a scrape is answered before Prometheus's own timeout.").Default("500ms").DurationVar(&o.TimeoutOffset)
+}
+
+// ScrapeFlags declares the flags of the command that scrapes once.
+func (o *Options) ScrapeFlags(cmd *kingpin.CmdClause) {
+	o.Client.Flags(cmd)
+	o.Log.Flags(cmd)
+	cli.Shared(cmd, "demo", "Ask simulated teams instead of real ones. Default: off.").BoolVar(&o.Simulated)
 }
 
 // exporter is the parts that serving and a single scrape have in common.
@@ -107,10 +117,10 @@ type exporter struct {
 // start makes an exporter with its first configuration in force.
 func start(o Options) (*exporter, error) {
 	if o.TimeoutOffset < 0 {
-		return nil, errors.New("--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more")
+		return nil, usage.Errorf("--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more")
 	}
 	if o.MaxScrapes < 0 {
-		return nil, errors.New("--web.max-scrapes must be 0, for any number, or more")
+		return nil, usage.Errorf("--web.max-scrapes must be 0, for any number, or more")
 	}
 	registry := prometheus.NewRegistry()
 	own := collector.NewOwn(registry)
@@ -154,7 +164,7 @@ func (e *exporter) handler() (http.Handler, error) {
 		ScrapeTimeout: e.RequestTimeout, TimeoutOffset: e.TimeoutOffset, MaxScrapes: e.MaxScrapes,
 		TeamsOnMetrics: e.TeamsOnMetrics, Profiling: e.Profiling, Simulated: e.Simulated,
 	}
-	if !e.NoReload {
+	if e.EnableReload {
 		o.Reload = e.reload
 	}
 	if e.StatusPage {
@@ -176,6 +186,9 @@ func (o *Options) server(handler http.Handler) *http.Server {
 
 // Run serves until ctx ends, and then lets the scrapes in flight be answered.
 func Run(ctx context.Context, o Options) error {
+	if err := toolkit.Validate(*o.Listen.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file %q: %w", *o.Listen.WebConfigFile, err)
+	}
 	e, err := start(o)
 	if err != nil {
 		return err

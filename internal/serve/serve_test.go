@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/logging"
 	"chattonic_exporter/internal/logging/loggingtest"
@@ -68,7 +69,8 @@ func newFixture(t *testing.T) *fixture {
 	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
 	require.NoError(t, err)
 	f.Options = Options{
-		Load: f.load, RequestTimeout: waitTimeout, MaxBody: 1 << 20, MaxCalls: 10, TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true,
+		Client:        cli.Client{Load: f.load, RequestTimeout: waitTimeout, MaxBody: 1 << 20, MaxCalls: 10},
+		TimeoutOffset: 100 * time.Millisecond, TeamsOnMetrics: true, EnableReload: true,
 		Listen: loopback(), Logger: logger, Slogger: slogger,
 	}
 	return f

@@ -16,8 +16,10 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/usage"
 )
 
 const (
@@ -50,20 +52,21 @@ type Options struct {
 
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
-	cmd.Flag("listen-address", "Address to serve on.").Default("127.0.0.1:10043").StringVar(&o.Listen)
-	cmd.Flag("team", "Codename of a team; may be repeated.").Default("acme").StringsVar(&o.Codenames)
-	// Its variable would be the one that holds the exporter's real token.
-	cmd.Flag("token", "Access token that requests must bear. It guards no secret.").Default("simulated").NoEnvar().StringVar(&o.Token)
-	cmd.Flag("operators", "Operators of each team.").Default("25").IntVar(&o.Operators)
-	cmd.Flag("seed", "Decides all that happens: the same seed, the same day.").Default("1").Uint64Var(&o.Seed)
+	address := cmd.Flag("listen-address", "Address to serve on.").Default("127.0.0.1:10043")
+	address.StringVar(&o.Listen)
+	cli.CheckAddress(address)
+	cmd.Flag("team", "Codename of a team. May be repeated.").Default("acme").StringsVar(&o.Codenames)
+	cmd.Flag("token", "Access token that requests must bear. It guards no secret.").Default("simulated").StringVar(&o.Token)
+	cmd.Flag("operators", "Number of operators of each team.").Default("25").IntVar(&o.Operators)
+	cmd.Flag("seed", "Seed of all that happens: the same seed, the same day.").Default("1").Uint64Var(&o.Seed)
 	cmd.Flag("timezone", "Time zone of the contact centre.").Default("UTC").StringVar(&o.Timezone)
 	var scenarios []string
 	for _, scenario := range simulator.Scenarios() {
 		scenarios = append(scenarios, string(scenario))
 	}
 	cmd.Flag("scenario", "What goes on at first: "+strings.Join(scenarios, ", ")+".").Default(scenarios[0]).EnumVar(&o.Scenario, scenarios...)
-	cmd.Flag("buckets", "Answer with a dashboard row for each bucket of dateFormatGroup.").BoolVar(&o.Buckets)
-	cmd.Flag("documented", "Answer with the documented answers only.").BoolVar(&o.Documented)
+	cmd.Flag("buckets", "Answer with a dashboard row for each bucket of dateFormatGroup. Default: off.").BoolVar(&o.Buckets)
+	cmd.Flag("documented", "Answer with the documented answers only. Default: off.").BoolVar(&o.Documented)
 }
 
 // Run serves the API, and a page to switch scenarios and faults at /, until ctx
@@ -71,7 +74,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 func Run(ctx context.Context, o Options) error {
 	zone, err := time.LoadLocation(o.Timezone)
 	if err != nil {
-		return fmt.Errorf("--timezone %q is unknown: use an IANA name such as Europe/Madrid", o.Timezone)
+		return usage.Errorf("--timezone %q is unknown: use an IANA name such as Europe/Madrid", o.Timezone)
 	}
 	var teams []simulator.Team
 	for i, codename := range o.Codenames {
@@ -81,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	simulated, err := simulator.New(simulator.Options{Teams: teams, Location: zone})
 	if err != nil {
-		return err
+		return usage.Error{Err: err} // all of it comes from flags
 	}
 	if err := simulated.SetScenario("", simulator.Scenario(o.Scenario)); err != nil {
 		return err

@@ -22,8 +22,10 @@ import (
 	"go.uber.org/goleak"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/usage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,12 +44,12 @@ var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 func parse(t *testing.T, args ...string) (Options, error) {
 	t.Helper()
 	var o Options
-	app := kingpin.New("chattonic_exporter", "").DefaultEnvars().Terminate(nil)
+	app := kingpin.New("chattonic_exporter", "")
 	o.Flags(app.Command("simulate", ""))
 	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--listen-address") }) {
 		args = append(args, "--listen-address=127.0.0.1:0")
 	}
-	_, err := app.Parse(append([]string{"simulate"}, args...))
+	_, err := cli.Parse(app, append([]string{"simulate"}, args...), io.Discard)
 	return o, err
 }
 
@@ -253,19 +255,23 @@ func TestErrors(t *testing.T) {
 		{"--operators=20001", `team "acme" cannot be simulated: it has 20001 operators: use 1 to 20000`},
 		{"--team=..", `team ".." cannot be simulated: the codename cannot be "..": use the one in the API's URLs`},
 		{"--token=", `team "acme" cannot be simulated: the token is empty`},
-		{"--listen-address=nowhere", "serving the simulated API: listen tcp: address nowhere: missing port in address"},
 	} {
 		t.Run(c.arg, func(t *testing.T) {
 			o, err := parse(t, c.arg)
 			require.NoError(t, err)
 			var out bytes.Buffer
 			o.Out = &out
-			require.EqualError(t, Run(t.Context(), o), c.want)
+			err = Run(t.Context(), o)
+			require.EqualError(t, err, c.want)
+			assert.Equal(t, 2, usage.ExitCode(err))
 			assert.Empty(t, out.String())
 		})
 	}
+	const see = ": see chattonic_exporter simulate --help"
 	_, err := parse(t, "--scenario=calm")
-	require.EqualError(t, err, "enum value must be one of normal,backlog,quiet, got 'calm'")
+	require.EqualError(t, err, `--scenario "calm" is unknown: use one of normal, backlog, quiet`+see)
+	_, err = parse(t, "--listen-address=nowhere")
+	require.EqualError(t, err, `--listen-address "nowhere": address nowhere: missing port in address: use a value such as 127.0.0.1:10043`+see)
 
 	o, err := parse(t)
 	require.NoError(t, err)
@@ -280,13 +286,12 @@ func TestAddressInUse(t *testing.T) {
 	require.EqualError(t, Run(t.Context(), o), "serving the simulated API: listen tcp "+r.address+": bind: address already in use")
 }
 
-// TestVariables holds that each flag but one is a variable, too: the one of the
-// token has the name of that with the exporter's real token, which must not be
-// printed.
+// TestVariables holds that each flag is a variable, too, and that none is that of
+// the exporter's real token, which must not be printed.
 func TestVariables(t *testing.T) {
 	t.Setenv("CHATTONIC_EXPORTER_TOKEN", "a-real-one")
-	t.Setenv("CHATTONIC_EXPORTER_OPERATORS", "4")
-	t.Setenv("CHATTONIC_EXPORTER_SEED", "9")
+	t.Setenv("CHATTONIC_EXPORTER_SIMULATE_OPERATORS", "4")
+	t.Setenv("CHATTONIC_EXPORTER_SIMULATE_SEED", "9")
 	o, err := parse(t)
 	require.NoError(t, err)
 	assert.Equal(t, Options{

@@ -107,12 +107,10 @@ volumeMounts: {{- $mounts | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- define "chattonic.commonArgs" -}}
+{{- define "chattonic.configArg" -}}
 {{- if not .Values.demo }}
 - --config.file=/etc/chattonic_exporter/exporter.yml
 {{- end }}
-- --log.level={{ .Values.log.level }}
-- --log.format={{ .Values.log.format }}
 {{- end }}
 
 {{- define "chattonic.volumes" -}}
