@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 
-# Compiled on the machine's own platform for the one asked for: no emulation.
+# Cross-compile on the build platform, without emulation.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
 
-# Modules change less often than code, so they are a layer of their own.
+# Modules change less often than code, so they get their own layer.
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 
@@ -16,13 +16,13 @@ ARG VERSION=unknown
 ARG REVISION=unknown
 ARG BRANCH=unknown
 ARG BUILD_DATE=unknown
-# The Makefile alone knows how to build; `make docker` passes the arguments.
+# The Makefile defines the build; `make docker` passes the arguments.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/go/build-cache \
     GOCACHE=/go/build-cache GOOS="$TARGETOS" GOARCH="$TARGETARCH" GOARM="${TARGETVARIANT#v}" \
     make build VERSION="$VERSION" REVISION="$REVISION" BRANCH="$BRANCH" BUILD_DATE="$BUILD_DATE"
 
-# CA certificates and an unprivileged user, no shell.
+# Has CA certificates and an unprivileged user, but no shell.
 FROM gcr.io/distroless/static-debian12:nonroot
 
 ARG VERSION=unknown
@@ -38,10 +38,10 @@ LABEL org.opencontainers.image.title="chattonic_exporter" \
 
 COPY --from=build /src/chattonic_exporter /bin/chattonic_exporter
 
-# A number, by which Kubernetes can tell that it is not root.
+# Numeric, so that Kubernetes can verify that it is not root (runAsNonRoot).
 USER 65532:65532
 EXPOSE 10042
-# Asks the exporter alone, never Chat-Tonic.
+# Queries only the exporter, never Chat-Tonic.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 \
     CMD ["/bin/chattonic_exporter", "healthcheck"]
 ENTRYPOINT ["/bin/chattonic_exporter"]

@@ -688,7 +688,7 @@ func TestScoresOfFewResponsesAreGrey(t *testing.T) {
 			assert.NotZero(t, few, p.Title)
 			assert.Contains(t, p.Description, "fewer than "+bound, p.Title)
 			if p.Type == "bargauge" { // which has no room for a second number
-				assert.Contains(t, p.Description, "margin stand in the table", p.Title)
+				assert.Contains(t, p.Description, "margin are in the table", p.Title)
 				continue
 			}
 			assert.NotZero(t, margins, p.Title)

@@ -17,13 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The month that is asked for, with the first instant after it.
+// The month of the backfill, from its start to its exclusive end.
 const (
 	monthBegins = "2021-11-01T00:00:00Z"
 	monthEnds   = "2021-12-01T00:00:00Z"
 )
 
-// backfill are the arguments that ask for the month, in steps of six hours.
+// backfill returns the arguments to backfill the month in steps of six hours.
 func backfill(api, token, output, rate string, more ...string) []string {
 	return append([]string{
 		"backfill", "--chattonic.url", api, "--chattonic.codename", "acme", "--chattonic.token-file", token,
@@ -31,14 +31,14 @@ func backfill(api, token, output, rate string, more ...string) []string {
 	}, more...)
 }
 
-// operatorOfTheMonth is what the simulated API itself says of an operator.
+// operatorOfTheMonth is an operator as the simulated API returns it.
 type operatorOfTheMonth struct {
 	ID              string `json:"_id"`
 	DisplayName     string
 	QueriesResolved float64
 }
 
-// ofAPI asks the simulated API for the operators over a window.
+// ofAPI queries the simulated API for the operators in a window.
 func ofAPI(t *testing.T, api, token string, start, end time.Time) (operators []operatorOfTheMonth) {
 	t.Helper()
 	const form = "2006-01-02T15:04:05.000Z"
@@ -55,7 +55,7 @@ func ofAPI(t *testing.T, api, token string, start, end time.Time) (operators []o
 	return answer.Operators
 }
 
-// queryAt asks Prometheus as of a moment, and returns the values by a label.
+// queryAt queries Prometheus at a given time and returns the values by a label.
 func queryAt(t *testing.T, prometheus, expr, label string, at time.Time) map[string]float64 {
 	t.Helper()
 	var answer struct{ Data struct{ Result []sample } }
@@ -72,8 +72,8 @@ func queryAt(t *testing.T, prometheus, expr, label string, at time.Time) map[str
 	return values
 }
 
-// killedOnTheWay runs the exporter until a part of its work is saved, and ends it
-// as a crash would.
+// killedOnTheWay runs a backfill until some of its steps are saved, and then kills
+// it, like a crash.
 func killedOnTheWay(t *testing.T, journal string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(exporterProgram(t), args...)
@@ -85,7 +85,7 @@ func killedOnTheWay(t *testing.T, journal string, args ...string) {
 	}, 30*time.Second, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
-	require.Less(t, saved.Done, 121, "there is something left to do")
+	require.Less(t, saved.Done, 121, "some steps are left")
 	t.Logf("killed with %d of 121 steps saved", saved.Done)
 }
 
@@ -107,7 +107,7 @@ func TestBackfillReachesPrometheus(t *testing.T) {
 	_, stderr, err = execute(t, nil, exporterProgram(t), backfill(api, token, resumed, "10000", "--resume")...)
 	require.NoError(t, err, stderr)
 	assert.NoDirExists(t, resumed+".partial")
-	assert.Equal(t, sha256.Sum256([]byte(readText(t, whole))), sha256.Sum256([]byte(readText(t, resumed))), "a run that was killed and resumed has the same file")
+	assert.Equal(t, sha256.Sum256([]byte(readText(t, whole))), sha256.Sum256([]byte(readText(t, resumed))), "a run that was killed and resumed writes the same file")
 
 	data := filepath.Join(dir, "data")
 	require.Contains(t, tool(t, "promtool", "tsdb", "create-blocks-from", "openmetrics", resumed, data), "NUM SAMPLES")
@@ -121,7 +121,7 @@ func TestBackfillReachesPrometheus(t *testing.T) {
 	require.NoError(t, err)
 	end, err := time.Parse(time.RFC3339, monthEnds)
 	require.NoError(t, err)
-	t.Log("the days of the month add up to what the API says of the month")
+	t.Log("the sum over the days equals the value that the API returns for the month")
 	want, all := map[string]float64{}, 0.0
 	for _, o := range ofAPI(t, api, secret, begin, end) {
 		want[o.ID] += o.QueriesResolved
@@ -131,7 +131,7 @@ func TestBackfillReachesPrometheus(t *testing.T) {
 	assert.Equal(t, want, queryAt(t, prometheus, `sum_over_time(chattonic_operator_queries_resolved{team="acme", window="24h"}[30d:1d])`, "operator_id", end))
 	assert.Equal(t, map[string]float64{"acme": 121}, queryAt(t, prometheus, `count_over_time(chattonic_dashboard_rows{window="24h"}[31d])`, "team", end))
 
-	t.Log("a panel shows who resolved how many")
+	t.Log("a panel shows the resolved queries of each operator")
 	noon := time.Date(2021, time.November, 17, 12, 0, 0, 0, time.UTC)
 	best := map[string]float64{}
 	for _, o := range ofAPI(t, api, secret, noon.Add(-24*time.Hour), noon) {

@@ -1,5 +1,5 @@
-// Package e2e holds what surrounds the exporter to the exporter itself: its
-// program is run, and the programs that it works with.
+// Package e2e tests the files in deploy/ with the built exporter and the programs
+// that it works with, such as Prometheus, Alertmanager, Helm and Chromium.
 package e2e
 
 import (
@@ -38,21 +38,21 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// inRepository is the path of a file of the repository.
+// inRepository returns the path of a file in the repository.
 func inRepository(elements ...string) string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(append([]string{filepath.Dir(file), "..", ".."}, elements...)...)
 }
 
-// program is the path of a built program: from the environment variable, or
-// where make puts it.
+// program returns the path of a built program: from the environment variable, or
+// the path that make uses.
 func program(t *testing.T, variable string, elements ...string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
 		path = inRepository(elements...)
 	}
-	require.FileExists(t, path, "build it, or name it in %s", variable)
+	require.FileExists(t, path, "build it, or set %s to its path", variable)
 	return path
 }
 
@@ -75,7 +75,7 @@ func writeText(t *testing.T, path, text string) string {
 	return path
 }
 
-// execute runs a program to its end, with no other variables than those given.
+// execute runs a program until it exits. Its environment has only PATH and env.
 func execute(t *testing.T, env []string, path string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -98,7 +98,7 @@ func background(t *testing.T, cmd *exec.Cmd) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 		if t.Failed() {
-			t.Logf("%s said:\n%s", cmd.Path, output.String())
+			t.Logf("output of %s:\n%s", cmd.Path, output.String())
 		}
 	})
 }
@@ -113,7 +113,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// get returns what a page says, once its server answers.
+// get returns the body of a page. It waits until the server answers.
 func get(t *testing.T, url string) (body string) {
 	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second}
@@ -132,8 +132,8 @@ func get(t *testing.T, url string) (body string) {
 	return body
 }
 
-// requireKnown fails unless the exporter's command that the arguments name has
-// all of their flags.
+// requireKnown fails unless the exporter's command in the arguments has all flags
+// in them.
 func requireKnown(t *testing.T, args []string) {
 	t.Helper()
 	command := "serve"
@@ -159,7 +159,7 @@ func requireKnown(t *testing.T, args []string) {
 	}
 }
 
-// requireKnownVariables fails unless each variable is one of serve's flags.
+// requireKnownVariables fails unless each variable belongs to a flag of serve.
 func requireKnownVariables(t *testing.T, names []string) {
 	t.Helper()
 	help, _, err := execute(t, nil, exporterProgram(t), "serve", "--help")
@@ -187,11 +187,11 @@ func helm(t *testing.T, args ...string) (stdout string, err error) {
 	return stdout, nil
 }
 
-// objects are what a chart was rendered to, by kind.
+// objects are the objects of a rendered chart, by kind.
 type objects map[string][]any
 
-// render renders the chart and decodes each object into its type, in which no
-// field may be unknown or set twice.
+// render renders the chart and decodes each object into its type. Unknown and
+// duplicate fields are errors.
 func render(t *testing.T, chart string, args ...string) objects {
 	t.Helper()
 	out, err := helm(t, append([]string{"template", "rel", chart, "--namespace=support"}, args...)...)
@@ -200,7 +200,7 @@ func render(t *testing.T, chart string, args ...string) objects {
 	for _, document := range regexp.MustCompile(`(?m)^---$`).Split(out, -1) {
 		var kind meta.TypeMeta
 		require.NoError(t, yaml.Unmarshal([]byte(document), &kind))
-		if kind.Kind == "" { // a template that rendered to nothing
+		if kind.Kind == "" { // a template without output
 			continue
 		}
 		var object any
@@ -257,7 +257,7 @@ func every[T any](found objects) (all []*T) {
 	return all
 }
 
-// valuesOf names a file of the chart's folder ci.
+// valuesOf returns the flag for a values file in the chart's folder ci.
 func valuesOf(name string) string {
 	return "--values=" + filepath.Join(chart(), "ci", name+"-values.yaml")
 }
@@ -292,7 +292,7 @@ func TestChartRendersObjectsOfKubernetesAndTheOperator(t *testing.T) {
 	}
 }
 
-// podSpecs are the pods of the exporter and, where there is one, of the NPS
+// podSpecs returns the pods of the exporter and, if there is one, of the NPS
 // export.
 func podSpecs(found objects) (all []core.PodSpec) {
 	for _, d := range every[apps.Deployment](found) {
@@ -312,7 +312,7 @@ func TestChartRestrictsItsPods(t *testing.T) {
 				assert.Equal(t, new(int64(65532)), pod.SecurityContext.RunAsUser)
 				assert.Equal(t, core.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
 				assert.Equal(t, new(false), pod.AutomountServiceAccountToken)
-				assert.Equal(t, new(false), pod.EnableServiceLinks, "variables of links would be taken for flags")
+				assert.Equal(t, new(false), pod.EnableServiceLinks, "the exporter would read flags from the variables of service links")
 				require.Len(t, pod.Containers, 1)
 				c := pod.Containers[0]
 				assert.Equal(t, new(true), c.SecurityContext.ReadOnlyRootFilesystem)
@@ -418,7 +418,7 @@ func TestChartSelectsItsOwnPods(t *testing.T) {
 
 	scaled := one[autoscaling.HorizontalPodAutoscaler](t, found).Spec.ScaleTargetRef
 	assert.Equal(t, []string{d.APIVersion, d.Kind, d.Name}, []string{scaled.APIVersion, scaled.Kind, scaled.Name})
-	assert.Nil(t, d.Spec.Replicas, "the autoscaler's number would be set back")
+	assert.Nil(t, d.Spec.Replicas, "a value would reset the number that the autoscaler chose")
 	assert.Equal(t, new(int32(1)), one[apps.Deployment](t, render(t, chart())).Spec.Replicas)
 }
 
@@ -451,7 +451,7 @@ func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
 		require.Equal(t, "/metrics", endpoint.Path)
 		require.Equal(t, one[core.Service](t, found).Spec.Ports[0].Name, endpoint.Port)
 		require.Equal(t, "job", endpoint.RelabelConfigs[0].TargetLabel)
-		// The exporter's own label of that name stays.
+		// The exporter's own label endpoint stays.
 		require.Equal(t, monitoring.RelabelConfig{Action: "labeldrop", Regex: "endpoint"}, endpoint.RelabelConfigs[1])
 		return *endpoint.RelabelConfigs[0].Replacement
 	}
@@ -507,8 +507,8 @@ func files(t *testing.T, pattern ...string) []string {
 	return paths
 }
 
-// The chart has the rules and dashboards by links, and its archive copies: in
-// neither may anything be lost.
+// The chart links to the rules and dashboards, and its archive contains copies.
+// Both must be complete.
 func TestChartRulesAndDashboardsAreThoseOfTheRepository(t *testing.T) {
 	folder := t.TempDir()
 	_, err := helm(t, "package", chart(), "--destination="+folder)
@@ -557,9 +557,9 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"digest":                  {"image: {digest: sha256:abc}", "/image/digest"},
 		"user type":               {"npsExport: {userType: everyone}", "/npsExport/userType"},
 		"team without a codename": {"{demo: false, config: {teams: [{base_url: https://chat-tonic.example}]}}", "codename"},
-		"argument is no flag":     {"extraArgs: [simulate]", "/extraArgs/0"},
+		"argument without dashes": {"extraArgs: [simulate]", "/extraArgs/0"},
 		"demo with teams":         {"config: {teams: [{codename: acme}]}", "set demo to false"},
-		"no team":                 {"demo: false", "there is no team to ask"},
+		"no team":                 {"demo: false", "no team is configured"},
 		"two configurations":      {"{demo: false, existingConfigSecret: mine, config: {teams: [{codename: acme}]}}", "keep one"},
 		"autoscaling of /metrics": {"autoscaling: {enabled: true}", "autoscaling.enabled needs probe.enabled"},
 		"probes of unknown teams": {"probe: {enabled: true}", "probe.enabled needs codenames"},
@@ -574,7 +574,7 @@ func TestChartRefusesBadValues(t *testing.T) {
 	}
 }
 
-// Each value is described by the schema, or a typing error would get through.
+// The schema describes each value. Otherwise Helm would accept a misspelt key.
 func TestChartSchemaDescribesAllValues(t *testing.T) {
 	var schema map[string]any
 	require.NoError(t, json.Unmarshal([]byte(readText(t, filepath.Join(chart(), "values.schema.json"))), &schema))
@@ -583,7 +583,7 @@ func TestChartSchemaDescribesAllValues(t *testing.T) {
 	var compare func(path string, schema, values map[string]any)
 	compare = func(path string, schema, values map[string]any) {
 		properties, _ := schema["properties"].(map[string]any)
-		if properties == nil { // free to the user
+		if properties == nil { // the user chooses the keys
 			return
 		}
 		assert.Equal(t, false, schema["additionalProperties"], path)
@@ -605,7 +605,7 @@ func TestChartSchemaDescribesAllValues(t *testing.T) {
 
 // Docker Compose.
 
-// realEnvironment is what docker-compose.real.yml asks for.
+// realEnvironment returns the variables that docker-compose.real.yml requires.
 func realEnvironment(t *testing.T) map[string]string {
 	t.Helper()
 	folder := t.TempDir()
@@ -628,7 +628,7 @@ func loadCompose(t *testing.T, file string, environment map[string]string) (*typ
 	return options.LoadProject(t.Context())
 }
 
-// composeProjects are the two files, as Docker Compose understands them.
+// composeProjects returns the two files as Docker Compose loads them.
 func composeProjects(t *testing.T) map[string]*types.Project {
 	t.Helper()
 	projects := map[string]*types.Project{}
@@ -651,14 +651,14 @@ func TestComposeServices(t *testing.T) {
 			for name, s := range project.Services {
 				assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
 				for _, port := range s.Ports {
-					assert.Equal(t, "127.0.0.1", port.HostIP, "%s shows port %s to this machine only", name, port.Published)
+					assert.Equal(t, "127.0.0.1", port.HostIP, "%s publishes port %s only on this machine", name, port.Published)
 				}
-				if name == "network" { // has no program that could be asked
+				if name == "network" { // has no program for a health check
 					continue
 				}
 				assert.Equal(t, "service:network", s.NetworkMode, name)
 				if assert.NotNil(t, s.HealthCheck, name) {
-					assert.Equal(t, "CMD", s.HealthCheck.Test[0], "%s: images without a shell know no other", name)
+					assert.Equal(t, "CMD", s.HealthCheck.Test[0], "%s: images without a shell support no other form", name)
 				}
 			}
 		})
@@ -677,11 +677,11 @@ func TestComposeImagesArePinned(t *testing.T) {
 	}
 }
 
-// The servers that the tests run are those that are deployed.
+// The tests run the same versions of the servers as the deployment.
 func TestComposeImagesAreTheVersionsThatAreTested(t *testing.T) {
 	module := readText(t, inRepository("deploy", "e2e", "go.mod"))
 	project := composeProjects(t)["docker-compose.yml"]
-	// Prometheus's module calls version 3.11.3 v0.311.3.
+	// Version 3.11.3 of Prometheus is v0.311.3 of its Go module.
 	m := regexp.MustCompile(`github\.com/prometheus/prometheus v0\.(\d)(\d\d)\.(\d+)`).FindStringSubmatch(module)
 	require.NotNil(t, m)
 	require.Equal(t, fmt.Sprintf("prom/prometheus:v%s.%s.%s", m[1], strings.TrimPrefix(m[2], "0"), m[3]), project.Services["prometheus"].Image)
@@ -722,7 +722,7 @@ func TestComposeUsesFlagsThatTheExporterHas(t *testing.T) {
 	}
 }
 
-// Each service finds the others at localhost, on the ports of the shipped files.
+// Each service reaches the others at localhost, on the ports in the shipped files.
 func TestComposePublishesThePortsOfTheShippedFiles(t *testing.T) {
 	prometheus := readText(t, inRepository("deploy", "prometheus", "prometheus.yml"))
 	source := readText(t, inRepository("deploy", "grafana", "provisioning", "datasources", "chattonic.yml"))
@@ -825,7 +825,7 @@ func TestComposeForARealTeamUsesItsSecrets(t *testing.T) {
 	require.Equal(t, env["GRAFANA_PASSWORD_FILE"], project.Secrets["grafana_password"].File)
 	require.Equal(t, "grafana_password", grafana.Secrets[0].Source)
 	require.Equal(t, new("/run/secrets/grafana_password"), grafana.Environment["GF_SECURITY_ADMIN_PASSWORD__FILE"])
-	require.Equal(t, new("false"), grafana.Environment["GF_AUTH_ANONYMOUS_ENABLED"], "a password is asked for")
+	require.Equal(t, new("false"), grafana.Environment["GF_AUTH_ANONYMOUS_ENABLED"], "a password is required")
 
 	var sources []string
 	for _, v := range project.Services["alertmanager"].Volumes {
@@ -836,8 +836,8 @@ func TestComposeForARealTeamUsesItsSecrets(t *testing.T) {
 	require.Equal(t, []string{env["ALERTMANAGER_SECRETS"]}, sources, "the placeholders are not mounted")
 }
 
-// The simulated set-up is run with the commands and the file that are shipped;
-// only the port is another.
+// Runs the simulated deployment with the shipped commands and configuration file.
+// Only the port differs.
 func TestComposeExporterReadsTheSimulatedTeams(t *testing.T) {
 	project := composeProjects(t)["docker-compose.yml"]
 	port := freePort(t)
@@ -863,7 +863,7 @@ func TestComposeExporterReadsTheSimulatedTeams(t *testing.T) {
 
 func systemdFile(name string) string { return inRepository("deploy", "systemd", name) }
 
-// options are the settings of a unit's section, in order.
+// options returns the settings of a unit's section, in order.
 func options(t *testing.T, file, section string) map[string][]string {
 	t.Helper()
 	all, err := unit.Deserialize(strings.NewReader(readText(t, systemdFile(file))))
@@ -878,7 +878,7 @@ func options(t *testing.T, file, section string) map[string][]string {
 	return found
 }
 
-// environmentFile are the variables of the example.
+// environmentFile returns the variables of the example.
 func environmentFile(t *testing.T) map[string]string {
 	t.Helper()
 	variables := map[string]string{}
@@ -917,9 +917,9 @@ func TestSystemdUsesFlagsThatTheExporterHas(t *testing.T) {
 	requireKnownVariables(t, slices.Collect(maps.Keys(environmentFile(t))))
 }
 
-// The exporter is started by the unit's line as systemd does: with a listening
-// socket, a folder of credentials and the variables of the example, of which
-// only the URL is another.
+// Starts the exporter with the unit's command line as systemd does: with a listening
+// socket, a folder of credentials and the variables of the example. Only the URL
+// differs.
 func TestSystemdUnitStartsTheExporter(t *testing.T) {
 	simulated := freePort(t)
 	background(t, exec.CommandContext(t.Context(), exporterProgram(t), "simulate", "--listen-address=127.0.0.1:"+simulated))
@@ -936,7 +936,7 @@ func TestSystemdUnitStartsTheExporter(t *testing.T) {
 	require.NoError(t, err)
 	defer socket.Close()
 
-	// A shell, because the variable must name the process that takes the socket.
+	// A shell, because LISTEN_PID must be the id of the process that gets the socket.
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, exporterProgram(t)}, words[1:]...)...)
 	cmd.ExtraFiles = []*os.File{socket}
 	variables := environmentFile(t)
@@ -958,7 +958,7 @@ func TestSystemdAcceptsTheUnits(t *testing.T) {
 	folder := t.TempDir()
 	var units []string
 	for _, name := range []string{"chattonic_exporter.service", "chattonic_exporter.socket", "chattonic_exporter.service.d/teams.conf"} {
-		// The program is looked for, and is not installed.
+		// systemd-analyze looks for the program, which is not installed.
 		text := strings.ReplaceAll(readText(t, systemdFile(name)), "/usr/local/bin/chattonic_exporter", exporterProgram(t))
 		path := writeText(t, filepath.Join(folder, name), text)
 		if filepath.Ext(name) != ".conf" {

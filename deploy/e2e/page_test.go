@@ -31,7 +31,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browsers are the programs that a Chromium may be called.
+// browsers are the usual program names of Chromium.
 var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 
 func browserProgram(t *testing.T) string {
@@ -45,11 +45,11 @@ func browserProgram(t *testing.T) string {
 			return path
 		}
 	}
-	require.Fail(t, "there is no Chromium to look at the pages with: install it, on Debian by apt-get install chromium, or name its program in CHROMIUM_BIN", "looked for %v", names)
+	require.Fail(t, "no Chromium found to test the pages: install it (on Debian: apt-get install chromium), or set CHROMIUM_BIN to its path", "looked for %v", names)
 	return ""
 }
 
-// browser is a tab of a Chromium, and what went wrong in it.
+// browser is a tab of Chromium, with the problems recorded in it.
 type browser struct {
 	context.Context
 
@@ -58,13 +58,13 @@ type browser struct {
 	trouble []string
 }
 
-// openBrowser starts a Chromium that notes whatever a page complains of or asks
-// of another host.
+// openBrowser starts a Chromium that records console messages, exceptions and
+// requests to other hosts.
 func openBrowser(t *testing.T, host string) *browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browserProgram(t)), chromedp.WSURLReadTimeout(time.Minute), chromedp.UserDataDir(t.TempDir()))
 	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // which root cannot have
+		options = append(options, chromedp.NoSandbox) // root cannot use the sandbox
 	}
 	ctx, end := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(end)
@@ -76,14 +76,14 @@ func openBrowser(t *testing.T, host string) *browser {
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventConsoleAPICalled:
-			b.note("the console has a word of type %s", e.Type)
+			b.note("console message of type %s", e.Type)
 		case *runtime.EventExceptionThrown:
 			b.note("exception: %v", e.ExceptionDetails)
 		case *log.EventEntryAdded:
 			b.note("log, %s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		case *network.EventRequestWillBeSent:
 			if u, err := url.Parse(e.Request.URL); err != nil || u.Host != b.host {
-				b.note("asks another host: %s", e.Request.URL)
+				b.note("request to another host: %s", e.Request.URL)
 			}
 		}
 	}))
@@ -96,7 +96,7 @@ func (b *browser) note(format string, args ...any) {
 	b.trouble = append(b.trouble, fmt.Sprintf(format, args...))
 }
 
-// troubles returns what has gone wrong, without what has a text in it.
+// troubles returns the recorded problems, except those that contain a text.
 func (b *browser) troubles(except string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,13 +108,13 @@ func (b *browser) do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	require.NoError(t, chromedp.Do(b.Context, actions...))
 }
 
-// run has an expression come to pass in the page.
+// run evaluates an expression in the page.
 func (b *browser) run(t *testing.T, expression string) {
 	t.Helper()
 	value[any](t, b, expression)
 }
 
-// value returns what an expression is in the page.
+// value returns the value of an expression in the page.
 func value[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(b.Context, chromedp.Evaluate[T](expression))
@@ -127,7 +127,7 @@ func (b *browser) await(t *testing.T, expression string) {
 	t.Helper()
 	for end := time.Now().Add(15 * time.Second); !value[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			require.Fail(t, expression+" is not so", value[string](t, b, "document.body.innerText"))
+			require.Fail(t, "timeout: not true: "+expression, value[string](t, b, "document.body.innerText"))
 		}
 	}
 }
@@ -137,14 +137,14 @@ func (b *browser) open(t *testing.T, address string, width, height int64) {
 	b.do(t, chromedp.EmulateViewport(width, height), chromedp.Navigate(address))
 }
 
-// scheme has the page be light or dark.
+// scheme sets the colour scheme of the page to light or dark.
 func (b *browser) scheme(t *testing.T, name string) {
 	t.Helper()
 	_, err := chromedp.Call(b.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
 	require.NoError(t, err)
 }
 
-// shoot keeps a picture of the page, with go test -artifacts.
+// shoot saves a screenshot of the page, with go test -artifacts.
 func (b *browser) shoot(t *testing.T, name string) {
 	t.Helper()
 	picture, err := chromedp.Run(b.Context, chromedp.FullScreenshot(100))
@@ -152,7 +152,7 @@ func (b *browser) shoot(t *testing.T, name string) {
 	require.NoError(t, os.WriteFile(filepath.Join(t.ArtifactDir(), name+".png"), picture, 0o600))
 }
 
-// tabTo presses Tab until an expression is true, as who has no mouse would.
+// tabTo presses Tab until an expression is true, like a keyboard user.
 func (b *browser) tabTo(t *testing.T, expression string) {
 	t.Helper()
 	for range 40 {
@@ -161,22 +161,22 @@ func (b *browser) tabTo(t *testing.T, expression string) {
 			return
 		}
 	}
-	require.Fail(t, "Tab does not come to "+expression)
+	require.Fail(t, "Tab does not reach "+expression)
 }
 
 const (
-	// pending are the numbers of the column, from top to bottom.
+	// pending is the numbers in the column Pending, from top to bottom.
 	pending = `Array.from(document.querySelectorAll('#teams tbody tr'), row => Number.parseInt(row.cells[1].textContent))`
-	// codenames are those of the rows that are shown.
+	// codenames is the codenames of the visible rows.
 	codenames = `Array.from(document.querySelectorAll('#teams tbody tr:not([hidden]) th'), cell => cell.textContent)`
-	// focused is the text of what has the focus.
+	// focused is the text of the focused element.
 	focused = `document.activeElement.textContent`
-	// refresh is what has the page look for new data at once.
+	// refresh makes the page fetch new data immediately.
 	refresh = `document.dispatchEvent(new Event('visibilitychange'))`
-	// wide is by how much the page is wider than its window.
+	// wide is by how many pixels the page is wider than its window.
 	wide = `document.documentElement.scrollWidth - document.documentElement.clientWidth`
-	// faint are texts whose contrast to what is behind them is below 4.5, the
-	// least that the Web Content Accessibility Guidelines take at level AA.
+	// faint is the texts with a contrast to their background below 4.5, the minimum
+	// of the Web Content Accessibility Guidelines at level AA.
 	faint = `(() => {
 		const parse = color => color.match(/[\d.]+/g).map(Number);
 		const light = color => {
@@ -202,11 +202,11 @@ const (
 	})()`
 )
 
-// longName is a codename without a place to break a line at.
+// longName is a codename that cannot be wrapped.
 var longName = "customer-care-" + strings.Repeat("x", 90)
 
-// queues has the teams of a simulated Chat-Tonic have the queues that a test
-// sets, whatever the time of day.
+// queues replaces the queue lengths in the answers of a simulated Chat-Tonic with
+// those that a test sets, independent of the time of day.
 type queues struct {
 	mu      sync.Mutex
 	pending map[string]int // by codename
@@ -223,7 +223,7 @@ var (
 	queryPendingKey = regexp.MustCompile(`"queryPending":\s*\d+`)
 )
 
-// adapt is for answers that go by.
+// adapt changes the answers that pass through.
 func (q *queues) adapt(resp *http.Response) error {
 	asked := operatorsPath.FindStringSubmatch(resp.Request.URL.Path)
 	if asked == nil || resp.StatusCode != http.StatusOK {
@@ -241,8 +241,8 @@ func (q *queues) adapt(resp *http.Response) error {
 	return nil
 }
 
-// simulatedTeams runs the exporter on a simulated Chat-Tonic whose queues are set
-// by the test, and returns the URLs of both, and what ends the exporter.
+// simulatedTeams runs the exporter with a simulated Chat-Tonic whose queues the test
+// sets. It returns the URLs of both and a function that kills the exporter.
 func simulatedTeams(t *testing.T, q *queues) (exporter, simulator string, end func()) {
 	t.Helper()
 	api, listen := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)
@@ -270,7 +270,7 @@ teams:
 	return "http://" + listen, "http://" + api, func() { require.NoError(t, program.Process.Kill()) }
 }
 
-// TestPagesInABrowser looks at the pages for people as these would.
+// TestPagesInABrowser tests the status pages in a browser.
 func TestPagesInABrowser(t *testing.T) {
 	q := &queues{pending: map[string]int{"acme": 3, "globex": 12, longName: 0}}
 	exporter, simulator, end := simulatedTeams(t, q)
@@ -287,32 +287,32 @@ func TestPagesInABrowser(t *testing.T) {
 	t.Run("keyboard", func(t *testing.T) { testKeyboard(t, b) })
 	t.Run("refresh", func(t *testing.T) { testRefresh(t, b, simulator, q, scrape) })
 	t.Run("team", func(t *testing.T) { testTeamPage(t, b, exporter) })
-	ask(t, http.MethodPost, simulator+"/fault?team="+longName+"&name=401") // for what follows to look at
+	ask(t, http.MethodPost, simulator+"/fault?team="+longName+"&name=401") // for the following tests
 	scrape()
 	t.Run("sizes", func(t *testing.T) { testSizes(t, b, exporter) })
 	t.Run("without script", func(t *testing.T) { testWithoutScript(t, b, exporter) })
-	assert.Empty(t, b.troubles("/teams/nobody"), "no error in the console, nothing that the policy forbids, no other host")
+	assert.Empty(t, b.troubles("/teams/nobody"), "no error in the console, no violation of the policy, no request to another host")
 
 	b.open(t, exporter, 1280, 800)
 	end()
 	b.run(t, refresh)
 	b.await(t, `document.querySelector('#problem').textContent.startsWith('The exporter does not respond. The data shown is old.')`)
-	assert.Len(t, value[[]string](t, b, codenames), 3, "it stays")
+	assert.Len(t, value[[]string](t, b, codenames), 3, "the rows stay")
 	assert.Equal(t, value[string](t, b, `document.querySelector('#problem').textContent`), value[string](t, b, `document.querySelector('#announcement').textContent`))
 
-	// What was looked for would have been seen.
+	// The browser does record such problems.
 	b.run(t, `document.head.append(Object.assign(document.createElement('style'), {textContent: 'p { color: red }'})); console.error('x'); fetch('http://localhost:1/').catch(() => 0); 1`)
 	for _, want := range []string{"Content Security Policy directive 'style-src", "Content Security Policy directive: \"connect-src", "type error"} {
 		require.Eventually(t, func() bool { return strings.Contains(strings.Join(b.troubles(""), "\n"), want) }, 10*time.Second, 50*time.Millisecond, "%s: %v", want, b.troubles(""))
 	}
 }
 
-// testKeyboard sorts and filters without a mouse.
+// testKeyboard sorts and filters with the keyboard.
 func testKeyboard(t *testing.T, b *browser) {
 	t.Helper()
 	b.do(t, chromedp.KeyEvent(kb.Tab))
-	assert.Equal(t, "Skip to the content", value[string](t, b, focused), "the first to come to")
-	assert.GreaterOrEqual(t, value[float64](t, b, `document.activeElement.getBoundingClientRect().top`), 0.0, "and to see")
+	assert.Equal(t, "Skip to the content", value[string](t, b, focused), "the first focused element")
+	assert.GreaterOrEqual(t, value[float64](t, b, `document.activeElement.getBoundingClientRect().top`), 0.0, "is visible")
 
 	b.tabTo(t, `document.activeElement.id === 'filter'`)
 	b.do(t, chromedp.KeyEvent("GLOB"))
@@ -322,7 +322,7 @@ func testKeyboard(t *testing.T, b *browser) {
 	assert.Len(t, value[[]string](t, b, codenames), 3)
 
 	b.tabTo(t, `document.activeElement.textContent === 'Pending'`)
-	assert.Equal(t, "solid", value[string](t, b, `getComputedStyle(document.activeElement).outlineStyle`), "the focus is seen")
+	assert.Equal(t, "solid", value[string](t, b, `getComputedStyle(document.activeElement).outlineStyle`), "the focus is visible")
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	const sorted = `document.querySelector('#teams th[aria-sort]')?.textContent + ' ' + document.querySelector('#teams th[aria-sort]')?.getAttribute('aria-sort')`
 	assert.Equal(t, "Pending descending", value[string](t, b, sorted))
@@ -333,13 +333,13 @@ func testKeyboard(t *testing.T, b *browser) {
 	assert.Equal(t, []int{0, 3, 12}, value[[]int](t, b, pending))
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	assert.Equal(t, "undefined undefined", value[string](t, b, sorted))
-	assert.Equal(t, []string{"acme", "globex", longName}, value[[]string](t, b, codenames), "as they came")
+	assert.Equal(t, []string{"acme", "globex", longName}, value[[]string](t, b, codenames), "in the original order")
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	assert.Equal(t, "Pending", value[string](t, b, focused))
 }
 
-// testRefresh has new data come into a page that is sorted, scrolled and has the
-// focus in a row that moves.
+// testRefresh loads new data into a page that is sorted, scrolled and has the focus
+// in a row that moves.
 func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape func()) {
 	t.Helper()
 	assert.Equal(t, "globex", value[[]string](t, b, codenames)[0])
@@ -349,11 +349,11 @@ func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape f
 	scrape()
 	b.run(t, refresh)
 	b.await(t, `document.querySelector('#teams').textContent.includes('HTTP 401, the access token was not accepted')`)
-	assert.True(t, value[bool](t, b, `window.untouched`), "the page was not loaded again")
+	assert.True(t, value[bool](t, b, `window.untouched`), "the page was not reloaded")
 	assert.Equal(t, "globex", value[string](t, b, focused))
 	assert.Equal(t, 120, value[int](t, b, `Math.round(window.scrollY)`))
 	assert.Equal(t, "descending", value[string](t, b, `document.querySelector('#teams th[aria-sort]').getAttribute('aria-sort')`))
-	assert.Equal(t, "globex", value[[]string](t, b, codenames)[0], "by the last good answer")
+	assert.Equal(t, "globex", value[[]string](t, b, codenames)[0], "by the last successful answer")
 	assert.Contains(t, value[string](t, b, `document.querySelector('#teams .failing .age').textContent`), "old: ")
 	assert.Equal(t, "3 teams: 2 answering, 1 failing", value[string](t, b, `document.querySelector('#announcement').textContent`))
 
@@ -362,7 +362,7 @@ func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape f
 	b.run(t, `document.querySelector('#announcement').textContent = 'nothing since'`)
 	b.run(t, refresh)
 	b.await(t, fmt.Sprintf(`document.querySelector('#now').textContent !== %q`, before))
-	assert.Equal(t, "nothing since", value[string](t, b, `document.querySelector('#announcement').textContent`), "what is as it was is not told again")
+	assert.Equal(t, "nothing since", value[string](t, b, `document.querySelector('#announcement').textContent`), "unchanged data is not announced again")
 
 	// The order follows the values.
 	ask(t, http.MethodPost, simulator+"/fault?team=globex&name=none")
@@ -371,7 +371,7 @@ func testRefresh(t *testing.T, b *browser, simulator string, q *queues, scrape f
 	b.run(t, refresh)
 	b.await(t, `document.querySelector('#teams tbody th').textContent === 'acme'`)
 	assert.Equal(t, []int{20, 7, 1}, value[[]int](t, b, pending))
-	assert.Equal(t, "globex", value[string](t, b, focused), "also where its row moves")
+	assert.Equal(t, "globex", value[string](t, b, focused), "even if its row moves")
 	assert.Equal(t, "3 teams: 3 answering, 0 failing", value[string](t, b, `document.querySelector('#announcement').textContent`))
 }
 
@@ -393,8 +393,8 @@ func testTeamPage(t *testing.T, b *browser, exporter string) {
 	assert.Equal(t, sorted, value[[]string](t, b, names))
 }
 
-// testSizes looks at the pages on a phone, on a desk and on a wall, by day and by
-// night.
+// testSizes tests the pages at the sizes of a phone, a desktop and a wallboard, in
+// both colour schemes.
 func testSizes(t *testing.T, b *browser, exporter string) {
 	t.Helper()
 	for _, size := range []struct {
@@ -416,7 +416,7 @@ func testSizes(t *testing.T, b *browser, exporter string) {
 	}
 	b.scheme(t, "light")
 
-	// On a phone the rows of teams are laid out otherwise, and still are rows.
+	// On a phone the rows of teams have another layout, but keep the role of rows.
 	b.open(t, exporter, 360, 740)
 	tree, err := chromedp.Call(b.Context, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	require.NoError(t, err)
@@ -442,6 +442,6 @@ func testWithoutScript(t *testing.T, b *browser, exporter string) {
 	defer script(false)
 	b.open(t, exporter, 1280, 800)
 	assert.Len(t, value[[]string](t, b, codenames), 3)
-	assert.Equal(t, 0, value[int](t, b, `document.querySelectorAll('button, .filter:not([hidden])').length`), "nothing that does nothing")
+	assert.Equal(t, 0, value[int](t, b, `document.querySelectorAll('button, .filter:not([hidden])').length`), "no controls without a function")
 	assert.Contains(t, value[string](t, b, `document.body.innerText`), "Reload it to see newer data.")
 }

@@ -28,7 +28,7 @@ func TestShardedConfigurationIsValid(t *testing.T) {
 	assert.Contains(t, tool(t, "promtool", "check", "config", "--agent", "--lint=all", "--lint-fatal", shardedFile()), "SUCCESS")
 }
 
-// fakeExporter names its teams, and answers for no others.
+// fakeExporter returns its teams at /sd and answers only their probes.
 func fakeExporter(t *testing.T, teams map[string]bool) (address string) {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -57,12 +57,12 @@ type activeTarget struct {
 	Labels                                   map[string]string
 }
 
-// startShard runs one of the two shards, with addresses and intervals replaced,
-// and returns its own address.
+// startShard runs one of the two shards, with addresses and intervals replaced, and
+// returns its address.
 func startShard(t *testing.T, number int, replace ...string) (address string) {
 	t.Helper()
 	text := readText(t, shardedFile())
-	require.Equal(t, 2, strings.Count(text, "\n        regex: \"0\"\n"), "the file's comment says so")
+	require.Equal(t, 2, strings.Count(text, "\n        regex: \"0\"\n"), "as in the comment of the file")
 	replace = append(replace, `regex: "0"`, fmt.Sprintf(`regex: "%d"`, number), ": 1m\n", ": 1s\n", ": 30s\n", ": 1s\n")
 	folder, address := t.TempDir(), "127.0.0.1:"+freePort(t)
 	file := writeText(t, filepath.Join(folder, "prometheus.yml"), strings.NewReplacer(replace...).Replace(text))
@@ -120,14 +120,14 @@ func TestShardsShareTheTeamsOfAllExporters(t *testing.T) {
 			require.NoError(t, err)
 			name := target.Labels["instance"]
 			if target.ScrapePool == "chattonic-teams" {
-				assert.Equal(t, exporterOf[name], address.Host, "%s is asked of its exporter", name)
+				assert.Equal(t, exporterOf[name], address.Host, "%s is scraped through its exporter", name)
 				assert.Equal(t, name, address.Query().Get("target"))
 			}
 			_, taken := shardOf[name]
 			assert.False(t, taken, "%s is on one shard", name)
 			shardOf[name] = number
 		}
-		require.Eventually(t, func() bool { return written[number].Load() > 0 }, 20*time.Second, 100*time.Millisecond, "what is scraped is sent")
+		require.Eventually(t, func() bool { return written[number].Load() > 0 }, 20*time.Second, 100*time.Millisecond, "the samples are sent")
 	}
 	for _, name := range addresses {
 		assert.Contains(t, shardOf, name, "the exporter itself")
@@ -138,15 +138,14 @@ func TestShardsShareTheTeamsOfAllExporters(t *testing.T) {
 	assert.Len(t, shardOf, len(addresses)+len(exporterOf))
 }
 
-// kubernetes decodes a file of deploy/kubernetes, in which no field may be
-// unknown.
+// kubernetes decodes a file of deploy/kubernetes. Unknown fields are errors.
 func kubernetes(t *testing.T, name string, object any) {
 	t.Helper()
 	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, inRepository("deploy", "kubernetes", name))), object))
 }
 
-// scrapeConfig is what the example uses of the operator's object of that name,
-// whose own type needs modules that nothing else here does.
+// scrapeConfig has the fields of the operator's ScrapeConfig that the example uses.
+// The operator's own type needs modules that are not used otherwise.
 type scrapeConfig struct {
 	meta.TypeMeta   `json:",inline"`
 	meta.ObjectMeta `json:"metadata"`
@@ -164,14 +163,14 @@ type scrapeConfig struct {
 	} `json:"spec"`
 }
 
-// prometheusAgent is the same for a PrometheusAgent.
+// prometheusAgent has the fields of a PrometheusAgent that the example uses.
 type prometheusAgent struct {
 	meta.TypeMeta   `json:",inline"`
 	meta.ObjectMeta `json:"metadata"`
 	Spec            monitoring.CommonPrometheusFields `json:"spec"`
 }
 
-// step is a rule of relabelling.
+// step is a relabelling rule.
 type step struct {
 	Sources []string `json:"source_labels"`
 	Target  string   `json:"target_label"`
@@ -205,10 +204,10 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 		steps = append(steps, s)
 	}
 	last := len(steps) - 1
-	assert.Equal(t, step{Sources: []string{"__param_target"}, Target: "__tmp_hash"}, steps[last], "which the operator takes for its shards")
+	assert.Equal(t, step{Sources: []string{"__param_target"}, Target: "__tmp_hash"}, steps[last], "the operator's label for shards")
 	assert.Equal(t, job.Relabel[:last], steps[:last])
 	require.Len(t, job.Relabel, last+2)
-	assert.Equal(t, []string{"__param_target"}, job.Relabel[last].Sources, "what the shards go by")
+	assert.Equal(t, []string{"__param_target"}, job.Relabel[last].Sources, "the source label of the shards")
 }
 
 func TestAgentSelectsWhatTheExamplesShow(t *testing.T) {

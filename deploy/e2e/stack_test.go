@@ -29,7 +29,7 @@ func tools(t *testing.T) string {
 	return filepath.Dir(program(t, "PROMETHEUS_BIN", "bin", "prometheus"))
 }
 
-// tool runs promtool or amtool and returns what it prints.
+// tool runs promtool or amtool and returns its output.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	stdout, stderr, err := execute(t, nil, filepath.Join(tools(t), name), args...)
@@ -70,7 +70,7 @@ func TestEveryAlertIsTestedAndExplained(t *testing.T) {
 		assert.NotEmpty(t, r.Annotations["summary"], r.Alert)
 		assert.Contains(t, r.Annotations["description"], "{{ $value", "%s: the description has values", r.Alert)
 		assert.Equal(t, "deploy/RUNBOOK.md#"+strings.ToLower(r.Alert), r.Annotations["runbook_url"])
-		assert.Regexp(t, `(?m)^#+ `+r.Alert+`$`, runbook, "the runbook has its section")
+		assert.Regexp(t, `(?m)^#+ `+r.Alert+`$`, runbook, "the runbook has a section")
 		assert.Contains(t, tests.String(), "alertname: "+r.Alert)
 	}
 	assert.Len(t, names, 14)
@@ -109,7 +109,7 @@ func rules(t *testing.T) (all []rule) {
 	return all
 }
 
-// webhook receives notifications of Alertmanager.
+// webhook receives notifications from Alertmanager.
 type webhook struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -137,7 +137,7 @@ func newWebhook(t *testing.T) *webhook {
 	return w
 }
 
-// find returns the last notification of an alert with the status.
+// find returns the last notification with the status about an alert.
 func (w *webhook) find(status, alert, team string) (found notification, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,11 +154,11 @@ func (w *webhook) await(t *testing.T, status, alert, team string) (found notific
 	require.Eventually(t, func() (ok bool) {
 		found, ok = w.find(status, alert, team)
 		return ok
-	}, 90*time.Second, 200*time.Millisecond, "%s of team %q is to be told as %s", alert, team, status)
+	}, 90*time.Second, 200*time.Millisecond, "no notification: %s of team %q as %s", alert, team, status)
 	return found
 }
 
-// ports returns ports that were free a moment ago.
+// ports returns ports that were just free.
 func ports(t *testing.T) stack.Ports {
 	t.Helper()
 	var free [4]int
@@ -170,9 +170,9 @@ func ports(t *testing.T) stack.Ports {
 	return stack.Ports{Simulator: free[0], Exporter: free[1], Prometheus: free[2], Alertmanager: free[3]}
 }
 
-// start starts the stack with the shipped files, in which only addresses,
-// intervals and durations of waiting are changed, and the closed hours, which
-// would make a test depend on the time of day.
+// start starts the stack with the shipped files. It changes only addresses,
+// intervals and wait times, and the closed hours, because with these a test would
+// depend on the time of day.
 func start(t *testing.T, hook *webhook, o stack.Options) *stack.Stack {
 	t.Helper()
 	o.Root, o.Dir, o.Exporter, o.Tools, o.Ports = inRepository(), t.TempDir(), exporterProgram(t), tools(t), ports(t)
@@ -222,7 +222,7 @@ type sample struct {
 	Value  [2]any
 }
 
-// query asks Prometheus, as of now.
+// query runs an instant query at the current time.
 func query(t *testing.T, s *stack.Stack, expr string) (samples []sample) {
 	t.Helper()
 	var answer struct {
@@ -230,7 +230,7 @@ func query(t *testing.T, s *stack.Stack, expr string) (samples []sample) {
 	}
 	body := ask(t, http.MethodGet, s.PrometheusURL()+"/api/v1/query?query="+url.QueryEscape(expr))
 	require.NoError(t, json.Unmarshal(body, &answer))
-	if err := json.Unmarshal(answer.Data.Result, &samples); err != nil { // a scalar has another form
+	if err := json.Unmarshal(answer.Data.Result, &samples); err != nil { // a scalar has another format
 		return []sample{{}}
 	}
 	return samples
@@ -270,15 +270,15 @@ func TestAlertsArrive(t *testing.T) {
 	assert.Regexp(t, `^\d+ queries of team acme wait `, pending.Annotations["description"])
 
 	for _, n := range []string{"ChattonicQueueUnattended", "ChattonicQueriesPendingHigh", "ChattonicQueriesPendingVeryHigh"} {
-		_, told := hook.find("firing", n, "initech")
-		assert.False(t, told, "%s of a team that cannot be read", n)
-		_, told = hook.find("firing", n, "umbrella")
-		assert.False(t, told, "%s of a team without trouble", n)
-		_, told = hook.find("firing", n, "hooli")
-		assert.False(t, told, "%s of a team that is closed", n)
+		_, found := hook.find("firing", n, "initech")
+		assert.False(t, found, "%s of a team whose API fails", n)
+		_, found = hook.find("firing", n, "umbrella")
+		assert.False(t, found, "%s of a team without problems", n)
+		_, found = hook.find("firing", n, "hooli")
+		assert.False(t, found, "%s of a team that is closed", n)
 	}
-	_, told := hook.find("firing", "ChattonicTeamAPIFailing", "acme")
-	assert.False(t, told, "its API answers")
+	_, found := hook.find("firing", "ChattonicTeamAPIFailing", "acme")
+	assert.False(t, found, "its API answers")
 
 	t.Log("the operators come back")
 	scenario(t, s, "acme", "quiet")
@@ -291,7 +291,7 @@ func TestAlertsArrive(t *testing.T) {
 	hook.await(t, "resolved", "ChattonicTeamAPIFailing", "initech")
 }
 
-// inhibited says whether Alertmanager holds an alert of a team back.
+// inhibited reports whether Alertmanager inhibits an alert of a team.
 func inhibited(t *testing.T, s *stack.Stack, alert, team string) bool {
 	t.Helper()
 	var alerts []struct {
@@ -302,7 +302,7 @@ func inhibited(t *testing.T, s *stack.Stack, alert, team string) bool {
 	return len(alerts) > 0 && len(alerts[0].Status.InhibitedBy) > 0
 }
 
-func TestAlertsOfATeamThatCannotBeReadAreHeldBack(t *testing.T) {
+func TestAlertsOfATeamWhoseAPIFailsAreInhibited(t *testing.T) {
 	hook := newWebhook(t)
 	s := start(t, hook, stack.Options{Teams: []string{"acme", "initech"}})
 	scenario(t, s, "acme", "backlog")
@@ -310,19 +310,19 @@ func TestAlertsOfATeamThatCannotBeReadAreHeldBack(t *testing.T) {
 	hook.await(t, "firing", "ChattonicQueueUnattended", "acme")
 	hook.await(t, "firing", "ChattonicQueueUnattended", "initech")
 
-	// The alerts of the queue are still active in Alertmanager when the team
-	// cannot be read any more.
+	// The alerts about the queue are still active in Alertmanager when the team's
+	// API starts to fail.
 	fault(t, s, "initech", "", "500")
 	hook.await(t, "firing", "ChattonicTeamAPIFailing", "initech")
 	ask(t, http.MethodGet, s.AlertmanagerURL()+"/api/v2/status")
 	amAlert(t, s, "ChattonicQueueUnattended", "initech")
 	amAlert(t, s, "ChattonicQueueUnattended", "acme")
 	require.Eventually(t, func() bool { return inhibited(t, s, "ChattonicQueueUnattended", "initech") }, 30*time.Second, 200*time.Millisecond)
-	assert.False(t, inhibited(t, s, "ChattonicQueueUnattended", "acme"), "that of the other team is not")
+	assert.False(t, inhibited(t, s, "ChattonicQueueUnattended", "acme"), "the other team's alert is not inhibited")
 }
 
-// amAlert hands Alertmanager an alert as Prometheus would, labels and all, which
-// stays active for a while.
+// amAlert sends an alert to Alertmanager with the labels that Prometheus would send.
+// It stays active for five minutes.
 func amAlert(t *testing.T, s *stack.Stack, alert, team string) {
 	t.Helper()
 	body, err := json.Marshal([]map[string]any{{
@@ -339,7 +339,7 @@ func amAlert(t *testing.T, s *stack.Stack, alert, team string) {
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
-func TestExporterThatIsKilledIsToldAndResolved(t *testing.T) {
+func TestAlertAboutAKilledExporterFiresAndResolves(t *testing.T) {
 	hook := newWebhook(t)
 	s := start(t, hook, stack.Options{Teams: []string{"acme"}})
 	require.Eventually(t, func() bool { return len(query(t, s, `chattonic_up == 1`)) == 1 }, 30*time.Second, 200*time.Millisecond)
@@ -362,20 +362,20 @@ func TestManyTeamsAreDiscovered(t *testing.T) {
 		slices.Sort(instances)
 		return instances
 	}
-	require.Eventually(t, func() bool { return slices.Equal(up(), teams[:50]) }, 90*time.Second, 500*time.Millisecond, "each team is a target that is up, and named")
+	require.Eventually(t, func() bool { return slices.Equal(up(), teams[:50]) }, 90*time.Second, 500*time.Millisecond, "each team is a target that is up")
 	assert.Len(t, query(t, s, `up{job="chattonic-exporter"} == 1`), 1)
-	assert.Empty(t, query(t, s, `chattonic_up{job="chattonic-exporter"}`), "no team is asked twice")
+	assert.Empty(t, query(t, s, `chattonic_up{job="chattonic-exporter"}`), "no team is scraped twice")
 
 	require.NoError(t, s.Configure(teams))
 	ask(t, http.MethodPost, s.ExporterURL()+"/-/reload")
-	require.Eventually(t, func() bool { return slices.Equal(up(), teams) }, 60*time.Second, 500*time.Millisecond, "a team that is added shows up")
+	require.Eventually(t, func() bool { return slices.Equal(up(), teams) }, 60*time.Second, 500*time.Millisecond, "an added team becomes a target")
 }
 
-// mayBeEmpty says why an expression may have no data here, by a pattern of it.
+// mayBeEmpty lists patterns of expressions that may have no data here, and why.
 var mayBeEmpty = []struct{ pattern, reason string }{
 	{`offset (1d|1w|7d)|offset \$`, "there is no yesterday yet"},
-	{`on \(team\) (0\.5 \* )?team:chattonic_queries_pending_threshold`, "no team has a queue of that length now; others of the panel's queries have data"},
-	{`nps_responses[^<>]* < 30`, "every score may be of more responses; the panel's query of those has data"},
+	{`on \(team\) (0\.5 \* )?team:chattonic_queries_pending_threshold`, "no team has a queue of that length now; other queries of the panel have data"},
+	{`nps_responses[^<>]* < 30`, "every score may have more responses; the panel's query for those has data"},
 }
 
 func TestEveryExpressionHasData(t *testing.T) {
@@ -386,8 +386,8 @@ func TestEveryExpressionHasData(t *testing.T) {
 		"${team}", ".+", "${operator}", ".+", "${job}", ".+", "${window}", "24h",
 		"$team", ".+", "$operator", ".+", "$job", ".+", "$window", "24h",
 	)
-	// Some panels show only teams in trouble: acme has a backlog, and initech
-	// cannot be read. Then time for rates and rules.
+	// Some panels show only teams with problems: acme gets a backlog, and the API of
+	// initech fails. Then wait for enough samples for rates and rules.
 	scenario(t, s, "acme", "backlog")
 	fault(t, s, "initech", "operators", "500")
 	require.Eventually(t, func() bool {
@@ -407,7 +407,7 @@ func TestEveryExpressionHasData(t *testing.T) {
 		empty++
 		reason := ""
 		if e.alert {
-			reason = "nothing is wrong: promtool's tests make it fire"
+			reason = "there is no problem to alert on; promtool's tests make it fire"
 		}
 		for _, m := range mayBeEmpty {
 			if regexp.MustCompile(m.pattern).MatchString(e.text) {
@@ -420,14 +420,14 @@ func TestEveryExpressionHasData(t *testing.T) {
 	assert.Greater(t, len(expressions), 100)
 }
 
-// expression is a query with the place it stands in.
+// expression is a query and its location.
 type expression struct {
 	where, text string
 	alert       bool
 }
 
-// dashboardExpressions returns the queries of all panels, variables and
-// annotations.
+// dashboardExpressions returns the queries of all panels, variables and annotations
+// of the dashboards.
 func dashboardExpressions(t *testing.T) (expressions []expression) {
 	t.Helper()
 	for _, file := range dashboardFiles(t) {
@@ -467,7 +467,7 @@ func dashboardExpressions(t *testing.T) (expressions []expression) {
 	return expressions
 }
 
-// variableExpression returns what a variable's values are taken from: that of
+// variableExpression returns the expression of a variable's query, which is
 // label_values(EXPR, LABEL) or query_result(EXPR).
 func variableExpression(t *testing.T, query any) string {
 	t.Helper()
@@ -483,6 +483,6 @@ func variableExpression(t *testing.T, query any) string {
 	if inner := regexp.MustCompile(`^query_result\((.*)\)$`).FindStringSubmatch(text); inner != nil {
 		return inner[1]
 	}
-	require.Fail(t, "a variable's query of an unknown form", text)
+	require.Fail(t, "unknown form of a variable's query", text)
 	return ""
 }

@@ -19,14 +19,14 @@ const (
 	stopTimeout  = 15 * time.Second
 )
 
-// launcher starts processes that cannot outlive it, however it ends: the kernel
-// ends them with the thread that started them.
+// launcher starts processes that cannot outlive it, even after a crash: the kernel
+// kills them when the thread that started them ends.
 type launcher struct{ starts chan func() }
 
 func newLauncher() *launcher {
 	l := &launcher{starts: make(chan func())}
 	go func() {
-		runtime.LockOSThread() // and never unlocked, so that the thread ends with it
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
 		for start := range l.starts {
 			start()
 		}
@@ -45,7 +45,7 @@ type Process struct {
 }
 
 // start starts a program that writes its log into dir, and waits until address
-// answers. A name starts once at a time.
+// answers. Only one program of a name may run at a time.
 func (l *launcher) start(ctx context.Context, dir, name, address, program string, args ...string) (*Process, error) {
 	p := &Process{name: name, log: filepath.Join(dir, name+".log"), ended: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -55,8 +55,8 @@ func (l *launcher) start(ctx context.Context, dir, name, address, program string
 	defer log.Close()
 	p.cmd = exec.Command(program, args...) //nolint:gosec,noctx // a program of this repository, ended by Stop
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	// In a group of its own it does not get the terminal's interrupt: Stop ends
-	// the programs in order.
+	// In its own process group it does not receive the terminal's interrupt. Stop
+	// ends the programs in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	l.starts <- func() { started <- p.cmd.Start() }
@@ -64,7 +64,7 @@ func (l *launcher) start(ctx context.Context, dir, name, address, program string
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // its end is what matters, and the log says why
+		_ = p.cmd.Wait() // only the exit matters; the log has the reason
 		close(p.ended)
 	}()
 	if err := p.await(ctx, address); err != nil {
@@ -84,7 +84,7 @@ func (p *Process) await(ctx context.Context, address string) error {
 		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s ended at once: %s", p.name, p.tail())
+			return fmt.Errorf("%s exited immediately: %s", p.name, p.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer at %s: %s", p.name, address, p.tail())
 		case <-time.After(50 * time.Millisecond):
@@ -92,7 +92,7 @@ func (p *Process) await(ctx context.Context, address string) error {
 	}
 }
 
-// tail is the end of the program's log.
+// tail returns the end of the program's log.
 func (p *Process) tail() string {
 	log, err := os.ReadFile(p.log)
 	if err != nil {
@@ -101,26 +101,26 @@ func (p *Process) tail() string {
 	return strings.TrimSpace(string(log[max(0, len(log)-2000):]))
 }
 
-// Stop ends the program as an operator would, and fails where it has to be
+// Stop terminates the program with SIGTERM. It fails if the program has to be
 // killed.
 func (p *Process) Stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have exited
 	select {
 	case <-p.ended:
 		return nil
 	case <-time.After(stopTimeout):
 		p.Kill()
-		return fmt.Errorf("%s did not end in %s and was killed", p.name, stopTimeout)
+		return fmt.Errorf("%s did not exit within %s and was killed", p.name, stopTimeout)
 	}
 }
 
-// Kill ends the program at once.
+// Kill kills the program.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
+	_ = p.cmd.Process.Kill() // it may have exited
 	<-p.ended
 }
 
-// get asks for a page of at most 64 MiB.
+// get fetches a page of at most 64 MiB.
 func get(ctx context.Context, address string) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {

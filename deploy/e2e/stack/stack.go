@@ -1,5 +1,5 @@
 // Package stack runs the simulated Chat-Tonic, the exporter, Prometheus and
-// Alertmanager on the loopback interface, from the files that are shipped.
+// Alertmanager on the loopback interface, with the shipped files.
 package stack
 
 import (
@@ -15,45 +15,44 @@ import (
 	"time"
 )
 
-// token guards the simulated API, and so nothing.
+// token is for the simulated API, so it is not a secret.
 const token = "simulated"
 
-// Options say what is started and from where.
+// Options configure the stack.
 type Options struct {
-	// Root is the repository.
+	// Root is the path of the repository.
 	Root string
-	// Dir takes data, logs and made configuration. It must exist.
+	// Dir is for data, logs and generated configuration. It must exist.
 	Dir string
-	// Exporter is the exporter's program.
+	// Exporter is the path of the exporter.
 	Exporter string
-	// Tools is the folder with the programs prometheus and alertmanager.
+	// Tools is the folder that contains prometheus and alertmanager.
 	Tools string
-	// Teams are the codenames that the simulated API knows. The first Configured
-	// of them, or all if that is 0, are in the exporter's configuration.
+	// Teams are the codenames of the simulated API. The first Configured of them,
+	// or all if that is 0, are in the exporter's configuration.
 	Teams      []string
 	Configured int
-	// Scenario is what goes on in the teams at first; empty for an ordinary day,
+	// Scenario is the initial scenario of the teams. Empty means an ordinary day,
 	// on which a queue may be long at some hours.
 	Scenario string
-	// Closed are those of the teams that are outside their business hours, for
-	// days to come.
+	// Closed are the teams that are outside their business hours, and stay so for
+	// the next days.
 	Closed []string
-	// MultiTeam has each team scraped by itself.
+	// MultiTeam makes each team a separate target.
 	MultiTeam bool
-	// Adapt changes a shipped file before it is used; nil where it is used as
-	// it is.
+	// Adapt changes a shipped file before it is used. nil means no change.
 	Adapt func(text string) string
-	// Ports are where the four listen.
+	// Ports are the ports of the four programs.
 	Ports Ports
 }
 
 // Ports are the ports of the stack.
 type Ports struct{ Simulator, Exporter, Prometheus, Alertmanager int }
 
-// Shipped are the ports in the shipped files.
+// Shipped are the ports that the shipped files contain.
 var Shipped = Ports{Simulator: 10043, Exporter: 10042, Prometheus: 9090, Alertmanager: 9093}
 
-// Stack is the running programs.
+// Stack holds the running programs.
 type Stack struct {
 	Options
 	launcher *launcher
@@ -61,7 +60,7 @@ type Stack struct {
 	exporter *Process
 }
 
-// Start starts everything, or fails with nothing left running.
+// Start starts all programs. If it fails, none is left running.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	s := &Stack{Options: o, launcher: newLauncher()}
 	if err := s.start(ctx); err != nil {
@@ -114,7 +113,7 @@ func (s *Stack) start(ctx context.Context) error {
 	return err
 }
 
-// StartExporter starts the exporter, at first or after KillExporter.
+// StartExporter starts the exporter, initially or after KillExporter.
 func (s *Stack) StartExporter(ctx context.Context) (err error) {
 	args := []string{"--config.file", s.exporterConfig(), "--web.listen-address", address(s.Ports.Exporter)}
 	if s.MultiTeam {
@@ -124,7 +123,7 @@ func (s *Stack) StartExporter(ctx context.Context) (err error) {
 	return err
 }
 
-// KillExporter ends the exporter as a crash would.
+// KillExporter kills the exporter, like a crash.
 func (s *Stack) KillExporter() { s.exporter.Kill() }
 
 func (s *Stack) run(ctx context.Context, name, ready, program string, args ...string) (*Process, error) {
@@ -161,8 +160,8 @@ teams:
 
 func (s *Stack) exporterConfig() string { return filepath.Join(s.Dir, "exporter.yml") }
 
-// file returns the path of a file in a folder of deploy/: the shipped one, or
-// where it is adapted that of a copy of the folder.
+// file returns the path of a file in a folder of deploy/: the shipped file, or its
+// adapted copy in a copy of the folder.
 func (s *Stack) file(folder, name string) (string, error) {
 	shipped := filepath.Join(s.Root, "deploy", folder)
 	if s.Adapt == nil {
@@ -190,7 +189,7 @@ func (s *Stack) file(folder, name string) (string, error) {
 	return filepath.Join(copied, name), nil
 }
 
-// Stop ends everything, the last started first.
+// Stop stops all programs, in reverse order of their start.
 func (s *Stack) Stop() error {
 	var failures []error
 	for i := len(s.programs) - 1; i >= 0; i-- {
@@ -200,16 +199,16 @@ func (s *Stack) Stop() error {
 	return errors.Join(failures...)
 }
 
-// SimulatorURL is where the simulated API and its page are.
+// SimulatorURL returns the URL of the simulated API and its page.
 func (s *Stack) SimulatorURL() string { return "http://" + address(s.Ports.Simulator) }
 
-// ExporterURL is where the exporter is.
+// ExporterURL returns the URL of the exporter.
 func (s *Stack) ExporterURL() string { return "http://" + address(s.Ports.Exporter) }
 
-// PrometheusURL is where Prometheus is.
+// PrometheusURL returns the URL of Prometheus.
 func (s *Stack) PrometheusURL() string { return "http://" + address(s.Ports.Prometheus) }
 
-// AlertmanagerURL is where Alertmanager is.
+// AlertmanagerURL returns the URL of Alertmanager.
 func (s *Stack) AlertmanagerURL() string { return "http://" + address(s.Ports.Alertmanager) }
 
 func address(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* Leaves room for what is appended: names of CronJobs have at most 52 characters. */}}
+{{- /* At most 40 characters, because suffixes follow and a CronJob's name may have 52. */}}
 {{- define "chattonic.fullname" -}}
 {{- $name := include "chattonic.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -44,24 +44,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.existingConfigSecret | default (printf "%s-config" (include "chattonic.fullname" .)) }}
 {{- end }}
 
-{{- /* The codenames that have a target of their own, as JSON. */}}
+{{- /* The codenames of the teams with their own target, as JSON. */}}
 {{- define "chattonic.probeTeams" -}}
 {{- $teams := .Values.probe.teams }}
 {{- if not $teams }}
 {{- range .Values.config.teams }}{{ $teams = append $teams .codename }}{{ end }}
 {{- end }}
 {{- if not $teams }}
-{{- fail "probe.enabled needs codenames: name them in config.teams or, with existingConfigSecret or demo, in probe.teams" }}
+{{- fail "probe.enabled needs codenames: list the teams in config.teams or, with existingConfigSecret or demo, in probe.teams" }}
 {{- end }}
 {{- toJson $teams }}
 {{- end }}
 
-{{- /* What the pods of the exporter and of the NPS export have in common. */}}
+{{- /* Common to the pods of the exporter and of the NPS export. */}}
 {{- define "chattonic.podSpec" -}}
 serviceAccountName: {{ include "chattonic.serviceAccountName" . }}
 automountServiceAccountToken: false
-{{- /* Kubernetes would set variables such as CHATTONIC_EXPORTER_PORT for a
-       Service of that name, and the exporter's flags are variables of that kind. */}}
+{{- /* Otherwise Kubernetes sets variables such as CHATTONIC_EXPORTER_PORT for a
+       Service of that name, and the exporter reads flags from such variables. */}}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
@@ -90,7 +90,7 @@ volumes: {{- $volumes | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- /* What their containers have in common. */}}
+{{- /* Common to their containers. */}}
 {{- define "chattonic.container" -}}
 image: {{ include "chattonic.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -139,20 +139,20 @@ volumeMounts: {{- $mounts | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- /* What the schema cannot say in words that help. */}}
+{{- /* Checks that the schema cannot express with a helpful message. */}}
 {{- define "chattonic.validate" -}}
 {{- $teams := or .Values.config.teams .Values.existingConfigSecret }}
 {{- if and .Values.demo $teams }}
 {{- fail "demo serves simulated teams only: set demo to false, or leave out config.teams and existingConfigSecret" }}
 {{- end }}
 {{- if not (or .Values.demo $teams) }}
-{{- fail "there is no team to ask: name one in config.teams, or a Secret with the file in existingConfigSecret, or set demo to true" }}
+{{- fail "no team is configured: add one to config.teams, or set existingConfigSecret to a Secret with the file, or set demo to true" }}
 {{- end }}
 {{- if and .Values.config.teams .Values.existingConfigSecret }}
 {{- fail "config.teams and existingConfigSecret are both set: keep one" }}
 {{- end }}
 {{- if and .Values.autoscaling.enabled (not .Values.probe.enabled) }}
-{{- fail "autoscaling.enabled needs probe.enabled: replicas that are scraped on /metrics each ask for every team, so that more of them are more load" }}
+{{- fail "autoscaling.enabled needs probe.enabled: each replica that is scraped on /metrics calls the API for every team, so more replicas cause more load" }}
 {{- end }}
 {{- if and .Values.npsExport.enabled .Values.demo }}
 {{- fail "npsExport.enabled needs real teams: set demo to false" }}
