@@ -168,7 +168,7 @@ func TestEndpointThatDoesNotExist(t *testing.T) {
 		assert.Fail(t, "a request was made")
 		return answer(200, `[{}]`), nil
 	}))
-	for _, e := range []chattonic.Endpoint{"", "surveys", chattonic.EndpointNPS} {
+	for _, e := range []chattonic.Endpoint{"", "none", chattonic.EndpointNPS} {
 		got, err := client.Read(t.Context(), e, november)
 		assert.Nil(t, got)
 		assert.Equal(t, chattonic.Error{Endpoint: e, Cause: chattonic.CauseRequest, Detail: "this is no endpoint with statistics"}, err)

@@ -284,6 +284,28 @@ func TestSeveralDashboardRowsAreCombined(t *testing.T) {
 	assert.Empty(t, logged, "the warning comes once")
 }
 
+// What no row has is absent from the sum, and not 0.
+func TestAbsentInAllRowsIsAbsent(t *testing.T) {
+	rows := []chattonic.DashboardRow{{Date: "1", Failed: chattonic.NumberOf(0)}, {Date: "2"}}
+	samples, _ := scrape(t, newTeam(t, dashboard("24h", rows...), only("dashboard")))
+	assert.Equal(t, []string{
+		`chattonic_dashboard_queries{state="failed",team="acme",window="24h"} 0`,
+		`chattonic_dashboard_rows{team="acme",window="24h"} 2`,
+	}, of(samples, "chattonic_dashboard"))
+}
+
+// Answers are shared with other scrapes and with the status page, at the same
+// time.
+func TestAnswersStayAsTheyAre(t *testing.T) {
+	rows := []chattonic.DashboardRow{{Date: "2"}, {Date: "3"}, {Date: "1"}}
+	list := []chattonic.Operator{{ID: "b"}, {ID: "a"}, {ID: "b"}}
+	api := operators("24h", list...)
+	api.dashboard = dashboard("24h", rows...).dashboard
+	scrape(t, newTeam(t, api, nil))
+	assert.Equal(t, []chattonic.DashboardRow{{Date: "2"}, {Date: "3"}, {Date: "1"}}, rows)
+	assert.Equal(t, []chattonic.Operator{{ID: "b"}, {ID: "a"}, {ID: "b"}}, list)
+}
+
 func TestRowsOfTheSameDateAreLatestLast(t *testing.T) {
 	api := dashboard("24h", chattonic.DashboardRow{Date: "0", TotalUsers: chattonic.NumberOf(1)}, chattonic.DashboardRow{Date: "0", TotalUsers: chattonic.NumberOf(2)})
 	samples, _ := scrape(t, newTeam(t, api, only("dashboard")))

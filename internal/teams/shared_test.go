@@ -255,6 +255,23 @@ func TestAnswerAtTheVeryDeadlineIsNotLost(t *testing.T) {
 	})
 }
 
+func TestAnswersAgeByTheClockOfTheOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+		p := start(&slowAPI{}, func(o *SharedOptions) {
+			o.TTL = operatorsTTL(time.Minute)
+			o.Now = func() time.Time { return now }
+		})
+		defer p.Close()
+		for _, want := range []float64{1, 1, 2, 2} { // at 0 s, 30 s, 60 s, 90 s
+			n, err := ask(t, p, time.Second)
+			require.NoError(t, err)
+			assert.InDelta(t, want, n, 0)
+			now = now.Add(30 * time.Second)
+		}
+	})
+}
+
 func TestClockThatJumpsBackKeepsNothingForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shift := time.Duration(0)
