@@ -59,7 +59,7 @@ func start(t *testing.T, teams string) *fixture {
 	require.NoError(t, err)
 	server := httptest.NewServer(f.Server)
 	t.Cleanup(func() { f.Close(); server.Close() })
-	text := "defaults: {base_url: " + server.URL + ", http_client: {authorization: {credentials: " + secret + "}}}\nteams:\n" + teams
+	text := "defaults: {base_url: " + server.URL + ", collectors: [operators, dashboard], http_client: {authorization: {credentials: " + secret + "}}}\nteams:\n" + teams
 	f.options = Options{
 		Output: outputJSON, ScrapeInterval: time.Minute, Servers: 1,
 		Load:    func() (*config.Config, error) { return config.Parse("teams.yml", []byte(text)) },

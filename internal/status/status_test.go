@@ -107,7 +107,7 @@ func start(t *testing.T, configured string, adjust func(*simulator.Team, *Option
 
 func (f *fixture) apply(t *testing.T, configured string) {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
 	require.NoError(t, f.teams.Apply(c))
 }

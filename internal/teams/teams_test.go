@@ -45,7 +45,7 @@ func simulated(t *testing.T) (api *simulator.Server, url string) {
 
 func parse(t *testing.T, url, teams string) *config.Config {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+url+"\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
 	require.NoError(t, err)
 	return c
 }
@@ -303,7 +303,7 @@ func TestConfigurationReachesTheRequests(t *testing.T) {
 	defer server.Close()
 	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 2, UserAgent: "test", Own: collector.NewOwn(prometheus.NewRegistry())})
 	defer f.Close()
-	const settings = `date_format_group: "%Y", collectors: [operators, dashboard]`
+	const settings = `date_format_group: "%Y"`
 	require.NoError(t, f.Apply(parse(t, server.URL, "  - {codename: acme, "+settings+", ttl: {operators: 1h}}\n  - {codename: globex, "+settings+"}")))
 	teams, release := f.Teams()
 	defer release()
