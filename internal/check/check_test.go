@@ -168,6 +168,15 @@ func TestDocumentedAnswers(t *testing.T) {
 	}
 }
 
+// everything are the names of all endpoints.
+func everything() string {
+	var names []string
+	for _, e := range chattonic.ReadEndpoints() {
+		names = append(names, string(e))
+	}
+	return strings.Join(names, ", ")
+}
+
 // TestSeries holds the number of series to the page that the exporter serves.
 func TestSeries(t *testing.T) {
 	page, err := os.ReadFile("../web/testdata/documented.txt")
@@ -179,7 +188,7 @@ func TestSeries(t *testing.T) {
 		}
 	}
 	require.Positive(t, samples)
-	f := start(t, "  - {codename: acme, windows: [24h, this_month], thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [wednesday], from: 09:00, to: 18:00}]}}\n")
+	f := start(t, "  - {codename: acme, windows: [24h, this_month], collectors: ["+everything()+"], thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [wednesday], from: 09:00, to: 18:00}]}}\n")
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, samples, got.Series, "with the team that the page is of")

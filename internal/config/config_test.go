@@ -95,7 +95,7 @@ teams:
 		DurationUnit:    time.Second,
 		DateFormatGroup: "%Y-%m-%d %H",
 		TTL:             map[chattonic.Endpoint]time.Duration{"operators": 0, "dashboard": 0},
-		Collectors:      chattonic.ReadEndpoints(),
+		Collectors:      []chattonic.Endpoint{"operators", "dashboard"},
 		OperatorNames:   true,
 		Thresholds:      Thresholds{QueriesPending: &ten},
 		HTTPClient:      client,

@@ -95,14 +95,7 @@ func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	assert.False(t, teams[0].WithinBusinessHours(time.Date(2021, 11, 29, 18, 0, 0, 0, time.UTC)))
 	assert.Nil(t, teams[1].WithinBusinessHours)
 
-	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code, which is none where no answer came. From the exporter itself.
-# TYPE chattonic_exporter_api_requests_total counter
-chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="acme"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="globex"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="acme"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="globex"} 1
-`
-	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(expected), "chattonic_exporter_api_requests_total"))
+	assert.Equal(t, map[string]float64{"acme": 2, "globex": 2}, requests(t, registry))
 }
 
 func TestTeamIsFoundByItsCodename(t *testing.T) {
@@ -179,7 +172,7 @@ func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: globex")))
 	count, err := testutil.GatherAndCount(registry, "chattonic_exporter_api_retries_total")
 	require.NoError(t, err)
-	assert.Equal(t, 2, count, "nothing is counted any more for a team that is gone")
+	assert.Equal(t, len(chattonic.ReadEndpoints()), count, "nothing is counted any more for a team that is gone")
 }
 
 func TestConfigurationThatCannotBeAppliedChangesNothing(t *testing.T) {
