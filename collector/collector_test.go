@@ -354,6 +354,28 @@ func TestLastSuccessOutlivesFailures(t *testing.T) {
 	}, of(samples, "chattonic_scrape_collector"))
 }
 
+// Each window has its own last success, and its own failure.
+func TestLastSuccessIsThatOfTheWindow(t *testing.T) {
+	api := &fakeAPI{err: errDown, operators: map[string]*chattonic.Operators{"1h": {Operators: []chattonic.Operator{{ID: "a1"}}}}}
+	team := newTeam(t, api, func(s *Settings) { s.Windows, s.Collectors = windows(t, "1h", "today"), []chattonic.Endpoint{"operators"} })
+	for range 2 { // as what is remembered shows in the next scrape
+		samples, _ := scrape(t, team)
+		assert.Equal(t, []string{
+			`chattonic_scrape_collector_last_success_timestamp_seconds{collector="operators",team="acme",window="1h"} 1.63836e+09`,
+			`chattonic_scrape_collector_success{collector="operators",team="acme",window="1h"} 1`,
+			`chattonic_scrape_collector_success{collector="operators",team="acme",window="today"} 0`,
+		}, of(samples, "chattonic_scrape_collector"))
+	}
+}
+
+// Two rows already cannot be combined.
+func TestTwoRowsAreSeveral(t *testing.T) {
+	one, two := chattonic.DashboardRow{Date: "1", NPS: chattonic.NumberOf(1)}, chattonic.DashboardRow{Date: "2", NPS: chattonic.NumberOf(2)}
+	samples, logged := scrape(t, newTeam(t, dashboard("24h", one, two), only("dashboard")))
+	assert.Empty(t, of(samples, "chattonic_dashboard_nps"))
+	assert.Contains(t, logged, "the dashboard answers with several rows")
+}
+
 func TestPresentComesFromTheFirstWindow(t *testing.T) {
 	api := &fakeAPI{
 		err: errDown,
