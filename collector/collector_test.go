@@ -357,7 +357,9 @@ func TestLastSuccessOutlivesFailures(t *testing.T) {
 // Each window has its own last success, and its own failure.
 func TestLastSuccessIsThatOfTheWindow(t *testing.T) {
 	api := &fakeAPI{err: errDown, operators: map[string]*chattonic.Operators{"1h": {Operators: []chattonic.Operator{{ID: "a1"}}}}}
-	team := newTeam(t, api, func(s *Settings) { s.Windows, s.Collectors = windows(t, "1h", "today"), []chattonic.Endpoint{"operators"} })
+	team := newTeam(t, api, func(s *Settings) {
+		s.Windows, s.Collectors = windows(t, "1h", "today"), []chattonic.Endpoint{"operators"}
+	})
 	for range 2 { // as what is remembered shows in the next scrape
 		samples, _ := scrape(t, team)
 		assert.Equal(t, []string{
