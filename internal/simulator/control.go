@@ -2,13 +2,11 @@ package simulator
 
 import (
 	"bytes"
-	"context"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
 	"chattonic_exporter/chattonic"
 )
@@ -83,21 +81,20 @@ type controlRow struct {
 	Faults string
 }
 
-func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
+func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
 	now := s.now()
 	var rows []controlRow
 	for _, t := range s.teams {
 		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
 		if !t.Documented {
-			h, at := t.history(), now.UnixMilli()
-			row.Pending, _ = h.waiting(context.WithoutCancel(r.Context()), at)
-			for _, p := range h.presences(at) {
+			h := t.history()
+			for _, p := range h.presences(now.UnixMilli()) {
+				row.Pending += p.waiting
 				if p.state == online {
 					row.Online++
 				}
 			}
-			// What was chosen in this second is to come with the next one.
-			row.Scenario = h.at(now.Add(time.Second).UnixMilli()).scenario
+			row.Scenario = h.periods[len(h.periods)-1].scenario
 		}
 		rows = append(rows, row)
 	}
@@ -121,8 +118,8 @@ func (t *team) faulty() string {
 	defer t.mu.Unlock()
 	var names []string
 	for _, e := range endpoints {
-		if f, ok := t.faults[e.Name]; ok {
-			names = append(names, fmt.Sprintf("%s (%s)", e.Name, f.label()))
+		if label := t.faults[e.name].label(); label != "none" {
+			names = append(names, fmt.Sprintf("%s (%s)", e.name, label))
 		}
 	}
 	if names == nil {

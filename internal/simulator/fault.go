@@ -1,11 +1,14 @@
 package simulator
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,13 +113,12 @@ func (f Fault) label() string {
 	return "custom"
 }
 
-// setFault replaces the fault of an endpoint, by none if it is the zero Fault.
-func (t *team) setFault(e chattonic.Endpoint, f Fault) {
+// setFaults replaces the faults of endpoints.
+func (t *team) setFaults(names []chattonic.Endpoint, f Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.faults, e)
-	if !reflect.ValueOf(f).IsZero() {
-		t.faults[e] = f
+	for _, name := range names {
+		t.faults[name] = f
 	}
 }
 
@@ -136,81 +138,68 @@ func (t *team) call(e chattonic.Endpoint) Fault {
 	return fault
 }
 
-// answer returns what the fault makes of the answer to a request. It fails where
-// the client has gone away.
-func (f Fault) answer(regular func() (answer, error)) (a answer, err error) {
-	switch {
-	case f.Body != nil || f.Endless:
-		a = newAnswer(http.StatusOK, f.Body)
-	case f.Redirect != "":
-		a = newAnswer(http.StatusFound, nil)
-	case f.Status != 0:
-		a = refuse(f.Status, "this is a simulated fault")
-	default:
-		if a, err = regular(); err != nil {
-			return answer{}, err
-		}
-	}
-	if f.Status != 0 {
-		a.status = f.Status
-	}
-	for name, value := range map[string]string{"Content-Type": f.ContentType, "Retry-After": f.RetryAfter, "Location": f.Redirect} {
-		if value != "" {
-			a.header.Set(name, value)
-		}
-	}
-	if f.Truncate {
-		a.body = a.body[:len(a.body)/2]
-	}
-	return a, nil
+// replaces says whether the fault comes in place of the answer to a request.
+func (f Fault) replaces() bool {
+	return f.Status != 0 || f.Body != nil || f.Redirect != "" || f.Endless
 }
 
-// send sends an answer, and cuts or slows it as the fault has it.
+// answer returns the answer of a fault that comes in place of another.
+func (f Fault) answer() answer {
+	switch {
+	case f.Body != nil || f.Endless:
+		return newAnswer(cmp.Or(f.Status, http.StatusOK), f.Body)
+	case f.Redirect != "":
+		return newAnswer(cmp.Or(f.Status, http.StatusFound), nil)
+	}
+	return refuse(f.Status, "this is a simulated fault")
+}
+
+// send sends an answer, and changes, cuts or slows it as the fault has it.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
-	body, cut := a.body, f.Cut == CutInBody
-	if cut {
-		body = body[:len(body)/2]
-		a.header.Set("Content-Length", strconv.Itoa(len(a.body)+1))
-	} else if !f.Endless {
-		a.header.Set("Content-Length", strconv.Itoa(len(body)))
-	}
 	maps.Copy(w.Header(), a.header)
+	for name, value := range map[string]string{"Content-Type": f.ContentType, "Retry-After": f.RetryAfter, "Location": f.Redirect} {
+		if value != "" {
+			w.Header().Set(name, value)
+		}
+	}
+	body, length, size := a.body, len(a.body), max(1, len(a.body))
+	switch {
+	case f.Truncate:
+		body, length = body[:len(body)/2], len(body)/2
+	case f.Cut == CutInBody:
+		body, length = body[:len(body)/2], len(body)+1
+	}
+	if !f.Endless {
+		w.Header().Set("Content-Length", strconv.Itoa(length))
+	}
+	if f.Drip > 0 {
+		size = 64
+	}
 	w.WriteHeader(a.status)
-	if f.Drip == 0 && !f.Endless && !cut {
-		_, _ = w.Write(body) // the client may have disconnected
-		return
+	for piece := range slices.Chunk(body, size) {
+		s.write(w, r, piece, f.Drip)
 	}
-	sent := s.sendBody(r.Context(), w, body, f.Drip)
-	blanks := []byte(strings.Repeat(" ", 4096))
-	for f.Endless && s.wait(r.Context(), time.Millisecond) && s.sendBody(r.Context(), w, blanks, f.Drip) {
-		continue
+	for f.Endless {
+		s.write(w, r, blanks, max(f.Drip, time.Millisecond))
 	}
-	if !sent || f.Endless || cut {
+	if f.Cut == CutInBody {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// sendBody sends a body, in pieces if there is a pause between them, and says
-// whether all of it was sent.
-func (s *Server) sendBody(ctx context.Context, w http.ResponseWriter, body []byte, drip time.Duration) bool {
-	piece := len(body)
-	if drip > 0 {
-		piece = 64
+// blanks is what an endless body consists of.
+var blanks = bytes.Repeat([]byte(" "), 4096)
+
+// write sends a piece of a body after a pause. It cuts the connection where that
+// cannot be done.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, piece []byte, pause time.Duration) {
+	if pause > 0 && !s.wait(r.Context(), pause) {
+		panic(http.ErrAbortHandler)
 	}
-	flush := http.NewResponseController(w)
-	_ = flush.Flush() // a writer that cannot be flushed sends all at the end
-	for len(body) > 0 {
-		if drip > 0 && !s.wait(ctx, drip) {
-			return false
-		}
-		n := min(piece, len(body))
-		if _, err := w.Write(body[:n]); err != nil {
-			return false
-		}
-		_ = flush.Flush()
-		body = body[n:]
+	if _, err := w.Write(piece); err != nil {
+		panic(http.ErrAbortHandler)
 	}
-	return true
+	_ = http.NewResponseController(w).Flush() // a writer that cannot be flushed sends all at the end
 }
 
 // wait waits, and says whether neither the client nor the server ended that.

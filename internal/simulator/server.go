@@ -1,3 +1,25 @@
+// Package simulator simulates the stats API of Chat-Tonic: an [http.Handler] for
+// tests and demonstrations. All of its data is made up.
+//
+// What happens in a team follows from its seed, codename, size, time zone and
+// scenarios alone, and is computed anew for each request: the steps and the
+// queries of an operator, with their times. An answer counts those of them that
+// lie in its window. So the answers over [a, b) and [b, c) add up to the one over
+// [a, c), for any instants to the millisecond, and nothing after the clock's
+// present exists.
+//
+// Operators work in shifts, take breaks, and handle up to two queries at a time.
+// A bot serves some of the users who come; the others have a query, which waits,
+// is assigned to an operator, and is resolved or fails. Users who wait too long
+// give up, which fails their query. Some of the users whose query is resolved
+// answer the NPS question. Users and messages are counted for those whom the bot
+// serves. A simulated day runs from 04:00 to 04:00, local time of the contact
+// centre. The first one is 2020-01-01.
+//
+// Where the API is not documented, the simulator has conventions that it does not
+// share with the real one: durations are seconds with up to three decimals,
+// scores are shares from 0 to 100 (nps from -100 to 100), an unknown team is a
+// 404, and refusals carry {"status":false,"message":…}.
 package simulator
 
 import (
@@ -27,16 +49,17 @@ const (
 	maxExports = 1000
 )
 
-// endpoints is the table of what a Server answers, with the documented
-// parameters besides startDate and endDate.
-var endpoints = []struct {
-	Name       chattonic.Endpoint
+// endpoint is what a Server answers.
+type endpoint struct {
+	name       chattonic.Endpoint
 	path       string
 	parameters []string
-}{
-	{chattonic.EndpointOperators, "operator", nil},
-	{chattonic.EndpointDashboard, "bigquery", []string{"dateFormatGroup", "queryName"}},
-	{chattonic.EndpointNPS, "nps/export", []string{"typeUser"}},
+}
+
+var endpoints = []endpoint{
+	{chattonic.EndpointOperators, "operator", []string{"startDate", "endDate"}},
+	{chattonic.EndpointDashboard, "bigquery", []string{"startDate", "endDate", "dateFormatGroup", "queryName"}},
+	{chattonic.EndpointNPS, "nps/export", []string{"startDate", "endDate", "typeUser"}},
 }
 
 // Team is a simulated team.
@@ -107,7 +130,7 @@ type Server struct {
 
 type team struct {
 	Team
-	heads, originsNames [][]byte
+	profiles []*profile
 
 	mu      sync.Mutex
 	present history
@@ -140,7 +163,7 @@ func New(options Options) (*Server, error) {
 		return nil, errors.New("there is no team to simulate: name at least one")
 	}
 	for _, e := range endpoints {
-		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e.Name) })
+		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
@@ -180,7 +203,9 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 		faults:  map[chattonic.Endpoint]Fault{},
 		calls:   map[chattonic.Endpoint]int{},
 	}
-	t.heads, t.originsNames = profiles(model)
+	for i := range operators {
+		t.profiles = append(t.profiles, newProfile(model.seed, uint64(i)))
+	}
 	s.teams = append(s.teams, t)
 	return nil
 }
@@ -236,19 +261,18 @@ func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fa
 	if err != nil {
 		return err
 	}
-	var names []chattonic.Endpoint
+	var names, chosen []chattonic.Endpoint
 	for _, e := range endpoints {
-		names = append(names, e.Name)
+		names = append(names, e.name)
+		if endpoint == "" || endpoint == e.name {
+			chosen = append(chosen, e.name)
+		}
 	}
-	if endpoint != "" && !slices.Contains(names, endpoint) {
+	if chosen == nil {
 		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, list(names))
 	}
-	for _, e := range names {
-		for _, t := range teams {
-			if endpoint == "" || endpoint == e {
-				t.setFault(e, fault)
-			}
-		}
+	for _, t := range teams {
+		t.setFaults(chosen, fault)
 	}
 	return nil
 }
@@ -291,26 +315,28 @@ func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // serve answers a request to an endpoint.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, e chattonic.Endpoint) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	codename := r.PathValue("codename")
 	t := s.team(codename)
 	if t == nil {
 		s.send(w, r, refuse(http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)), Fault{})
 		return
 	}
-	fault := t.call(e)
-	if fault.Delay > 0 && !s.wait(r.Context(), fault.Delay) || fault.Cut == CutBeforeHeader {
+	fault := t.call(e.name)
+	switch {
+	case fault.Delay > 0 && !s.wait(r.Context(), fault.Delay), fault.Cut == CutBeforeHeader:
 		panic(http.ErrAbortHandler)
-	}
-	if fault.Handler != nil {
+	case fault.Handler != nil:
 		fault.Handler.ServeHTTP(w, r)
-		return
+	case fault.replaces():
+		s.send(w, r, fault.answer(), fault)
+	default:
+		a := s.answer(r, t, e)
+		if r.Context().Err() != nil { // the answer was cut short, for a client that has gone
+			panic(http.ErrAbortHandler)
+		}
+		s.send(w, r, a, fault)
 	}
-	a, err := fault.answer(func() (answer, error) { return s.regular(r, t, e) })
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	s.send(w, r, a, fault)
 }
 
 // answer is what is sent, if no fault meets it on the way.
@@ -324,13 +350,18 @@ func newAnswer(status int, body []byte) answer {
 	return answer{status, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body}
 }
 
-// refuse returns an answer that says why there is no other one.
-func refuse(status int, message string) answer {
-	body, err := json.Marshal(map[string]any{"status": false, "message": message})
-	if err != nil { // a string always has a JSON form
+// encode returns the JSON of what has one.
+func encode(value any) []byte {
+	body, err := json.Marshal(value)
+	if err != nil {
 		panic(err)
 	}
-	a := newAnswer(status, body)
+	return body
+}
+
+// refuse returns an answer that says why there is no other one.
+func refuse(status int, message string) answer {
+	a := newAnswer(status, encode(map[string]any{"status": false, "message": message}))
 	switch status {
 	case http.StatusMethodNotAllowed:
 		a.header.Set("Allow", http.MethodGet)
@@ -340,36 +371,33 @@ func refuse(status int, message string) answer {
 	return a
 }
 
-// regular returns the answer that a request gets without faults. It fails where
-// the client has gone away.
-func (s *Server) regular(r *http.Request, t *team, e chattonic.Endpoint) (answer, error) {
+// answer returns the answer that a request gets without faults.
+func (s *Server) answer(r *http.Request, t *team, e endpoint) answer {
 	q, status, err := check(r, t, e)
 	if err != nil {
-		return refuse(status, err.Error()), nil
+		return refuse(status, err.Error())
 	}
 	var body []byte
 	switch {
-	case e == chattonic.EndpointNPS:
+	case e.name == chattonic.EndpointNPS:
 		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
-	case t.Documented && e == chattonic.EndpointOperators:
+	case t.Documented && e.name == chattonic.EndpointOperators:
 		body = operatorsFixture
 	case t.Documented:
 		body = dashboardFixture
-	case e == chattonic.EndpointOperators:
-		body, err = t.operators(r.Context(), q.window, s.now())
+	case e.name == chattonic.EndpointOperators:
+		body = encode(t.operators(r.Context(), q.window, s.now()))
 	default:
-		body, err = t.dashboard(r.Context(), q.format, q.window, s.now())
+		body = encode(t.dashboard(r.Context(), q.format, q.window, s.now()))
 	}
-	return newAnswer(http.StatusOK, body), err
+	return newAnswer(http.StatusOK, body)
 }
 
 func (s *Server) export(e Export) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exports = append(s.exports, e)
-	if len(s.exports) > maxExports {
-		s.exports = s.exports[1:]
-	}
+	s.exports = s.exports[max(0, len(s.exports)-maxExports):]
 }
 
 // request is what a request asks for.
@@ -380,7 +408,7 @@ type request struct {
 }
 
 // check refuses, with an HTTP status, a request that is not as documented.
-func check(r *http.Request, t *team, e chattonic.Endpoint) (request, int, error) {
+func check(r *http.Request, t *team, e endpoint) (request, int, error) {
 	if r.Method != http.MethodGet {
 		return request{}, http.StatusMethodNotAllowed, errors.New("the method must be GET")
 	}
@@ -396,54 +424,40 @@ func check(r *http.Request, t *team, e chattonic.Endpoint) (request, int, error)
 	return q, http.StatusBadRequest, err
 }
 
-func checkQuery(rawQuery string, t *team, e chattonic.Endpoint) (q request, err error) {
+func checkQuery(rawQuery string, t *team, e endpoint) (q request, err error) {
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return q, errors.New("the query cannot be read")
 	}
-	names := []string{"startDate", "endDate"}
-	for _, endpoint := range endpoints {
-		if endpoint.Name == e {
-			names = append(names, endpoint.parameters...)
-		}
-	}
-	for _, name := range names {
+	for _, name := range e.parameters {
 		if len(values[name]) != 1 {
 			return q, fmt.Errorf("the parameter %s must be there once", name)
 		}
 	}
 	for name := range values {
-		if !slices.Contains(names, name) {
-			return q, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(names, ", "))
+		if !slices.Contains(e.parameters, name) {
+			return q, fmt.Errorf("unknown parameter %q: use %s", name, list(e.parameters))
 		}
 	}
-	if q.window.Start, err = parseDate("startDate", values); err != nil {
-		return q, err
-	}
-	if q.window.End, err = parseDate("endDate", values); err != nil {
-		return q, err
+	for i, date := range []*time.Time{&q.window.Start, &q.window.End} {
+		name := e.parameters[i]
+		*date, err = time.Parse(dateForm, values.Get(name))
+		if err != nil || date.Format(dateForm) != values.Get(name) {
+			return q, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
+		}
 	}
 	q.format, q.userType = values.Get("dateFormatGroup"), chattonic.UserType(values.Get("typeUser"))
 	switch {
 	case q.window.End.Before(q.window.Start):
 		err = errors.New("startDate must not be after endDate")
-	case e == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
+	case e.name == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
 		err = errors.New("queryName must be dashboard")
-	case e == chattonic.EndpointDashboard && q.format == "":
+	case e.name == chattonic.EndpointDashboard && q.format == "":
 		err = errors.New("dateFormatGroup must not be empty")
-	case e == chattonic.EndpointDashboard && t.Buckets:
+	case e.name == chattonic.EndpointDashboard && t.Buckets:
 		err = checkDateFormat(q.format)
-	case e == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
+	case e.name == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
 		err = fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
 	}
 	return q, err
-}
-
-func parseDate(name string, values url.Values) (time.Time, error) {
-	text := values.Get(name)
-	t, err := time.Parse(dateForm, text)
-	if err != nil || t.Format(dateForm) != text {
-		return time.Time{}, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
-	}
-	return t, nil
 }

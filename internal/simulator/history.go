@@ -1,0 +1,367 @@
+package simulator
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// Scenario is what goes on in a simulated team.
+type Scenario string
+
+// The scenarios.
+const (
+	// ScenarioNormal is the ordinary day of a contact centre.
+	ScenarioNormal Scenario = "normal"
+	// ScenarioBacklog has everybody offline. Queries keep arriving, and one more
+	// every three seconds, at any hour; none is assigned, and those in progress
+	// fail. Back to normal, all return within a minute and the queue drains over
+	// some minutes.
+	ScenarioBacklog Scenario = "backlog"
+	// ScenarioQuiet has the bot serve all users: no query arrives, and those that
+	// wait are given up at once. Operators work as ever.
+	ScenarioQuiet Scenario = "quiet"
+)
+
+// scenarios is the table of them, with what they are, in a few words.
+var scenarios = []struct {
+	Name Scenario
+	Help string
+}{
+	{ScenarioNormal, "an ordinary day"},
+	{ScenarioBacklog, "nobody works, and queries pile up"},
+	{ScenarioQuiet, "the bot serves everybody, and no query waits"},
+}
+
+// Scenarios returns the names of all scenarios.
+func Scenarios() (names []Scenario) {
+	for _, s := range scenarios {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+const (
+	// extraEvery is how many seconds pass between the further queries of a backlog.
+	extraEvery = 3
+	// backlogGiveUpAfter is giveUpAfter during a backlog.
+	backlogGiveUpAfter = 2 * hour
+	// returnTime is within how many seconds the operators return after a backlog.
+	// It is less than leastWait, so that who takes the first new query is there.
+	returnTime = 40
+	// drainTime is how many seconds a queue takes to drain after a backlog, at
+	// least; an operator handles a query of it in drainPace seconds.
+	drainTime, drainPace = 4 * minute, 3
+	// longestQuery is more seconds than a query lasts from its arrival to its end:
+	// it waits in a backlog, drains as long, and is handled.
+	longestQuery = 2*backlogGiveUpAfter + hour
+
+	// never is a second after all times.
+	never = int64(1) << 40
+)
+
+// period is a time with one scenario, in seconds since 1970.
+type period struct {
+	scenario Scenario
+	from, to int64
+	// since is when the first of the queries arrived that may wait at the
+	// beginning.
+	since int64
+	// drained is when the operators have taken the last of those, which they do in
+	// a normal period after a backlog; from if there is none.
+	drained int64
+}
+
+// history is all that happens in a team. Everything in it can be computed for
+// any time; only the scenarios so far are kept.
+type history struct {
+	*model
+	periods []period // without a gap
+}
+
+func newHistory(m *model) history {
+	return history{m, []period{{scenario: ScenarioNormal, from: -never, to: never, drained: -never}}}
+}
+
+// with returns the history with a scenario from the next full second on. What was
+// before does not change.
+func (h history) with(s Scenario, now time.Time) history {
+	at := now.Add(time.Second - 1).Unix()
+	// After a clock that was set back, periods may lie ahead.
+	h.periods = slices.DeleteFunc(slices.Clone(h.periods), func(p period) bool { return p.from >= at })
+	last := &h.periods[len(h.periods)-1]
+	last.to = never
+	if last.scenario == s {
+		return h
+	}
+	last.to = at
+	next := period{scenario: s, from: at, to: never, since: at, drained: at}
+	switch {
+	case last.scenario == ScenarioBacklog:
+		next.since = max(last.since, at-backlogGiveUpAfter)
+		if s == ScenarioNormal {
+			next.drained = at + max(drainTime, (at-next.since)/int64(len(h.able)))
+		}
+	case last.drained > at:
+		next.since = last.since
+	case last.scenario == ScenarioNormal:
+		next.since = at - giveUpAfter
+	}
+	h.periods = append(h.periods, next)
+	return h
+}
+
+// timeline is what an operator does.
+type timeline struct {
+	// steps begin and end with the operator offline.
+	steps   []step
+	queries []query // by taken, except for those that are given up
+}
+
+// draw replaces the timeline by that of an operator on the days.
+func (t *timeline) draw(h history, rank int, days []day) {
+	t.steps, t.queries = t.steps[:0], t.queries[:0]
+	for _, d := range days {
+		before := len(t.steps)
+		t.steps = h.shift(t.steps, rank, d)
+		t.queries = h.queries(t.queries, rank, d, t.steps[before:])
+	}
+	if len(h.periods) == 1 {
+		return
+	}
+	t.steps = h.adjust(t.steps, rank)
+	start, end := days[0].start, days[len(days)-1].end
+	for _, p := range h.periods {
+		for n := rank; p.scenario == ScenarioBacklog; n += len(h.able) { // the further queries
+			at := p.from + int64(n)*extraEvery
+			if at >= min(p.to, end) {
+				break
+			}
+			if at >= start {
+				t.queries = append(t.queries, query{arrived: at, taken: never, ended: never})
+			}
+		}
+	}
+	settled := t.queries[:0]
+	for _, q := range t.queries {
+		if q, exists := h.settle(q); exists {
+			settled = append(settled, q)
+		}
+	}
+	t.queries = settled
+	slices.SortFunc(t.queries, func(a, b query) int { return cmp.Compare(a.taken, b.taken) })
+}
+
+// adjust makes the steps of an operator those that the scenarios have them be.
+func (h history) adjust(steps []step, rank int) []step {
+	for _, p := range h.periods {
+		returns := func(second int64) int64 {
+			return second + 1 + int64(key(h.seed, forReturn, uint64(second), uint64(rank))%returnTime)
+		}
+		switch {
+		case p.scenario == ScenarioBacklog:
+			steps = overlay(steps, p.from, returns(p.to), offline)
+		case p.drained > p.from:
+			steps = overlay(steps, returns(p.from), p.drained+drainPace, online)
+		}
+	}
+	return steps
+}
+
+// overlay puts an operator in a state during [from, to).
+func overlay(steps []step, from, to int64, s state) []step {
+	var before, after []step
+	last := offline // the state at to
+	for _, step := range steps {
+		if step.at < from {
+			before = append(before, step)
+		}
+		if step.at <= to {
+			last = step.state
+		} else {
+			after = append(after, step)
+		}
+	}
+	return slices.Concat(before, []step{{from, s}, {to, last}}, after)
+}
+
+// settle returns what becomes of a query in the scenarios, and whether there is
+// such a query.
+func (h history) settle(q query) (settled query, exists bool) {
+	for _, p := range h.periods {
+		switch {
+		case q.arrived >= p.to || q.ended <= p.from:
+		case q.taken < p.from: // it is in progress
+			if p.scenario == ScenarioBacklog {
+				q.ended, q.outcome = p.from, failed
+			}
+		case p.scenario == ScenarioQuiet:
+			if q.arrived >= p.from {
+				return q, false
+			}
+			q.giveUp(p.from)
+		case p.scenario == ScenarioBacklog:
+			q.giveUp(max(p.from, q.arrived+backlogGiveUpAfter))
+		case q.arrived < p.from: // a queue drains in the order in which it came
+			first := p.from + returnTime
+			q.taken = first + (q.arrived-p.since)*(p.drained-first)/(p.from-p.since)
+			q.ended = q.taken + drainPace
+			q.outcome = drawOutcome(key(h.seed, forDrain, uint64(q.arrived)))
+		}
+	}
+	return q, true
+}
+
+// tally sums what an operator did; durations are in milliseconds.
+type tally struct {
+	online, away, free, handled    int64
+	arrived, assigned, abandoned   int64
+	resolved, failed               int64
+	answers, promoters, detractors int64
+}
+
+// add adds another tally.
+func (t *tally) add(other tally) {
+	t.online += other.online
+	t.away += other.away
+	t.free += other.free
+	t.handled += other.handled
+	t.arrived += other.arrived
+	t.assigned += other.assigned
+	t.abandoned += other.abandoned
+	t.resolved += other.resolved
+	t.failed += other.failed
+	t.answers += other.answers
+	t.promoters += other.promoters
+	t.detractors += other.detractors
+}
+
+// end counts a query that ended.
+func (t *tally) end(q query) {
+	switch q.outcome {
+	case failed:
+		t.failed++
+		return
+	case promoter:
+		t.answers++
+		t.promoters++
+	case detractor:
+		t.answers++
+		t.detractors++
+	case passive:
+		t.answers++
+	}
+	t.resolved++
+	t.handled += (q.ended - q.taken) * 1000
+}
+
+// tally sums what happens in [from, to), in milliseconds since 1970.
+func (t *timeline) tally(from, to int64) (sums tally) {
+	for i := 0; i+1 < len(t.steps); i++ {
+		elapsed := min(to, t.steps[i+1].at*1000) - max(from, t.steps[i].at*1000)
+		switch {
+		case elapsed <= 0:
+		case t.steps[i].state == online:
+			sums.online += elapsed
+		case t.steps[i].state == away:
+			sums.away += elapsed
+		}
+	}
+	within := func(second int64) bool { return from <= second*1000 && second*1000 < to }
+	busy, busyUntil := int64(0), from
+	for _, q := range t.queries {
+		if within(q.arrived) {
+			sums.arrived++
+		}
+		if q.outcome == gaveUp {
+			if within(q.taken) {
+				sums.abandoned++
+			}
+			continue
+		}
+		if within(q.taken) {
+			sums.assigned++
+		}
+		if start, end := max(busyUntil, q.taken*1000), min(to, q.ended*1000); start < end {
+			busy += end - start
+			busyUntil = end
+		}
+		if within(q.ended) {
+			sums.end(q)
+		}
+	}
+	sums.free = sums.online - busy
+	return sums
+}
+
+// presence is what an operator does at a moment.
+type presence struct {
+	state         state
+	load, waiting int64 // queries in progress, and not yet taken
+	// login is the second at which the operator last came, or 0.
+	login int64
+}
+
+// presence returns what the operator does just before a millisecond.
+func (t *timeline) presence(at int64) presence {
+	p := presence{state: offline}
+	for _, s := range t.steps {
+		if s.at*1000 >= at {
+			break
+		}
+		if p.state == offline && s.state != offline {
+			p.login = s.at
+		}
+		p.state = s.state
+	}
+	for _, q := range t.queries {
+		switch {
+		case q.arrived*1000 >= at:
+		case q.taken*1000 >= at:
+			p.waiting++
+		case q.outcome != gaveUp && q.ended*1000 >= at:
+			p.load++
+		}
+	}
+	return p
+}
+
+// sums returns what each operator does in [from, to), in milliseconds since 1970.
+// It stops early where the context ends.
+func (h history) sums(ctx context.Context, from, to int64) []tally {
+	sums := make([]tally, h.operators)
+	days := h.days(from/1000-longestQuery, to/1000)
+	var t timeline
+	for rank, operator := range h.able {
+		if ctx.Err() != nil {
+			break
+		}
+		t.draw(h, rank, days)
+		sums[operator] = t.tally(from, to)
+	}
+	return sums
+}
+
+// presences returns what each operator does just before a time in milliseconds
+// since 1970. Logins are those of the last two weeks.
+func (h history) presences(at int64) []presence {
+	all := make([]presence, h.operators)
+	days := h.days(at/1000-longestQuery, at/1000)
+	fortnight := h.days(at/1000-14*24*hour, at/1000)
+	var t, past timeline
+	for rank, operator := range h.able {
+		t.draw(h, rank, days)
+		p := t.presence(at)
+		if p.login == 0 {
+			past.steps = past.steps[:0]
+			for _, d := range fortnight {
+				past.steps = h.shift(past.steps, rank, d)
+			}
+			past.steps = h.adjust(past.steps, rank)
+			p.login = past.presence(at).login
+		}
+		all[operator] = p
+	}
+	return all
+}
