@@ -66,7 +66,7 @@ func newProfile(seed, operator uint64) *profile {
 // operator is an operator of the answer.
 type operator struct {
 	*profile
-	Status               state   `json:"status,omitempty"`
+	Status               string  `json:"status,omitempty"`
 	OnlineTime           float64 `json:"onlineTime"`
 	AwayTime             float64 `json:"awayTime"`
 	FreeTime             float64 `json:"freeTime"`
@@ -84,30 +84,30 @@ type operator struct {
 func (t *team) operators(ctx context.Context, window chattonic.Window, now time.Time) any {
 	h := t.history()
 	from, to := h.clamp(window, now)
-	sums := h.sums(ctx, from, to)
 	answer := struct {
 		Status       bool       `json:"status"`
 		Operators    []operator `json:"operators"`
 		QueryPending int64      `json:"queryPending"`
 	}{Status: true}
-	for i, p := range h.presences(now.UnixMilli()) {
-		s := sums[i]
+	for i, r := range h.records(ctx, from, to, now.UnixMilli()) {
 		o := operator{
-			profile: t.profiles[i], Status: p.state,
-			OnlineTime: float64(s.online) / 1000, AwayTime: float64(s.away) / 1000, FreeTime: float64(s.free) / 1000,
-			QueriesAssigned: s.assigned, QueriesResolved: s.resolved,
-			SumDuration: float64(s.handled) / 1000, AvgDurationResolved: ratio(float64(s.handled)/1000, s.resolved),
-			NPS: percent(s.promoters-s.detractors, s.answers), NumberOfResponsesNPS: s.answers, QueryInProgress: p.load,
+			profile: t.profiles[i], Status: r.state.String(),
+			OnlineTime: seconds(r.online), AwayTime: seconds(r.away), FreeTime: seconds(r.free),
+			QueriesAssigned: r.assigned, QueriesResolved: r.ended.resolved(),
+			SumDuration: seconds(r.handled), AvgDurationResolved: ratio(seconds(r.handled), r.ended.resolved()),
+			NPS: r.ended.nps(), NumberOfResponsesNPS: r.ended.answers(), QueryInProgress: r.load,
 		}
-		if p.login != 0 {
-			date := time.Unix(p.login, 0).UTC().Format(dateForm)
+		if r.login != 0 {
+			date := time.Unix(r.login, 0).UTC().Format(dateForm)
 			o.LastConnection = &date
 		}
 		answer.Operators = append(answer.Operators, o)
-		answer.QueryPending += p.waiting
+		answer.QueryPending += r.waiting
 	}
 	return answer
 }
+
+func seconds(millis int64) float64 { return float64(millis) / 1000 }
 
 // ratio returns x/count, and 0 for a count of 0.
 func ratio(x float64, count int64) float64 {
@@ -141,11 +141,9 @@ type row struct {
 	NPS                    float64 `json:"nps"`
 	CSAT                   float64 `json:"csat"`
 
-	// sums, and the visits with and without a query, are what the scores are
-	// computed from. What waits and what is in progress is that at the end.
-	sums             tally
-	visits, contacts int64
-	end              int64
+	// What the scores are computed from.
+	visits, extras, arrived, assigned int64
+	ended                             endings
 }
 
 // dashboard returns the answer of the dashboard endpoint: one row with the date
@@ -171,41 +169,36 @@ func (t *team) dashboard(ctx context.Context, format string, window chattonic.Wi
 		rows[i].add(ctx, h, from, end)
 		from = end
 	}
-	for i := range rows {
-		rows[i].finish(h)
-	}
 	return rows
 }
 
-// add adds what happens in [from, to), in milliseconds since 1970.
+// add adds what happens in [from, to), in milliseconds since 1970. What waits and
+// what is in progress is that at the end.
 func (r *row) add(ctx context.Context, h history, from, to int64) {
-	for _, s := range h.sums(ctx, from, to) {
-		r.sums.add(s)
+	r.Pending, r.Progress = 0, 0
+	for _, record := range h.records(ctx, from, to, to) {
+		r.Pending += record.waiting
+		r.Progress += record.load
+		r.arrived += record.arrived
+		r.assigned += record.assigned
+		for outcome, n := range record.ended {
+			r.ended[outcome] += n
+		}
 	}
 	before, after := h.users(from), h.users(to)
 	r.visits += after.visits - before.visits
-	r.contacts += after.visits - before.visits + h.extras(to) - h.extras(from)
+	r.extras += after.extras - before.extras
 	r.TotalUsers, r.NewUsers = after.users, r.NewUsers+after.users-before.users
 	r.TotalMessagesReceived, r.MessagesReceived = after.received, r.MessagesReceived+after.received-before.received
 	r.TotalMessagesSent, r.MessagesSent = after.sent, r.MessagesSent+after.sent-before.sent
-	r.end = to
-}
-
-// finish computes what does not add up.
-func (r *row) finish(h history) {
-	s := r.sums
-	r.ActiveUsers = h.activeUsers(r.contacts, r.NewUsers)
-	r.Resolved, r.Failed = s.resolved, s.failed+s.abandoned
-	r.UserEfficiency = percent(r.visits, r.visits+s.arrived)
-	r.Attention = percent(s.assigned, s.assigned+s.abandoned)
-	r.Resolution = percent(s.resolved, s.resolved+s.failed)
+	r.ActiveUsers = h.activeUsers(r.visits+r.extras, r.NewUsers)
+	r.Resolved, r.Failed = r.ended.resolved(), r.ended[failed]+r.ended[gaveUp]
+	r.UserEfficiency = percent(r.visits, r.visits+r.arrived)
+	r.Attention = percent(r.assigned, r.assigned+r.ended[gaveUp])
+	r.Resolution = percent(r.Resolved, r.Resolved+r.ended[failed])
 	r.AttentionAndResolution = math.Round(r.Attention*r.Resolution) / 100
-	r.NPS = percent(s.promoters-s.detractors, s.answers)
-	r.CSAT = percent(s.answers-s.detractors, s.answers)
-	for _, p := range h.presences(r.end) {
-		r.Pending += p.waiting
-		r.Progress += p.load
-	}
+	r.NPS = r.ended.nps()
+	r.CSAT = percent(r.ended[promoter]+r.ended[passive], r.ended.answers())
 }
 
 // clamp returns the ends of a window, moved into what has happened by now, in
@@ -229,18 +222,16 @@ func checkDateFormat(format string) error {
 	return nil
 }
 
-// users counts users and the messages between them and the bot.
-type users struct{ visits, users, received, sent int64 }
+// users counts users, and messages between them and the bot.
+type users struct{ visits, extras, users, received, sent int64 }
 
-// users counts the users of all time until a time in milliseconds since 1970.
+// users counts until a time in milliseconds since 1970.
 func (h history) users(until int64) users {
 	base := 1000*int64(h.operators) + int64(key(h.seed, forUsers)%1000) // before the history begins
 	visits, extras := h.visits(until), h.extras(until)
 	return users{
-		visits:   visits,
-		users:    base + visits*newShare/100,
-		received: 12*base + visits*15/2 + extras,
-		sent:     15*base + visits*19/2 + extras,
+		visits: visits, extras: extras, users: base + visits*newShare/100,
+		received: 12*base + visits*15/2 + extras, sent: 15*base + visits*19/2 + extras,
 	}
 }
 

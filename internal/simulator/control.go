@@ -81,16 +81,17 @@ type controlRow struct {
 	Faults string
 }
 
-func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	var rows []controlRow
 	for _, t := range s.teams {
 		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
 		if !t.Documented {
 			h := t.history()
-			for _, p := range h.presences(now.UnixMilli()) {
-				row.Pending += p.waiting
-				if p.state == online {
+			at := now.UnixMilli()
+			for _, record := range h.records(r.Context(), at, at, at) {
+				row.Pending += record.waiting
+				if record.state == online {
 					row.Online++
 				}
 			}

@@ -213,82 +213,51 @@ func (h history) settle(q query) (settled query, exists bool) {
 	return q, true
 }
 
-// tally sums what an operator did; durations are in milliseconds.
+// tally counts what an operator did in a window. Durations are in milliseconds;
+// handled is that of the resolved queries.
 type tally struct {
-	online, away, free, handled    int64
-	arrived, assigned, abandoned   int64
-	resolved, failed               int64
-	answers, promoters, detractors int64
+	online, away, free, handled int64
+	arrived, assigned           int64
+	ended                       endings
 }
 
-// add adds another tally.
-func (t *tally) add(other tally) {
-	t.online += other.online
-	t.away += other.away
-	t.free += other.free
-	t.handled += other.handled
-	t.arrived += other.arrived
-	t.assigned += other.assigned
-	t.abandoned += other.abandoned
-	t.resolved += other.resolved
-	t.failed += other.failed
-	t.answers += other.answers
-	t.promoters += other.promoters
-	t.detractors += other.detractors
-}
+// endings counts the queries that ended, by outcome.
+type endings [gaveUp + 1]int64
 
-// end counts a query that ended.
-func (t *tally) end(q query) {
-	switch q.outcome {
-	case failed:
-		t.failed++
-		return
-	case promoter:
-		t.answers++
-		t.promoters++
-	case detractor:
-		t.answers++
-		t.detractors++
-	case passive:
-		t.answers++
-	}
-	t.resolved++
-	t.handled += (q.ended - q.taken) * 1000
-}
+func (e *endings) resolved() int64 { return e[resolved] + e.answers() }
+func (e *endings) answers() int64  { return e[promoter] + e[passive] + e[detractor] }
+func (e *endings) nps() float64    { return percent(e[promoter]-e[detractor], e.answers()) }
 
-// tally sums what happens in [from, to), in milliseconds since 1970.
+// tally counts what happens in [from, to), in milliseconds since 1970.
 func (t *timeline) tally(from, to int64) (sums tally) {
 	for i := 0; i+1 < len(t.steps); i++ {
-		elapsed := min(to, t.steps[i+1].at*1000) - max(from, t.steps[i].at*1000)
-		switch {
-		case elapsed <= 0:
-		case t.steps[i].state == online:
+		elapsed := max(0, min(to, t.steps[i+1].at*1000)-max(from, t.steps[i].at*1000))
+		switch t.steps[i].state {
+		case online:
 			sums.online += elapsed
-		case t.steps[i].state == away:
+		case away:
 			sums.away += elapsed
 		}
 	}
-	within := func(second int64) bool { return from <= second*1000 && second*1000 < to }
+	count := func(n *int64, second int64) {
+		if from <= second*1000 && second*1000 < to {
+			*n++
+		}
+	}
 	busy, busyUntil := int64(0), from
 	for _, q := range t.queries {
-		if within(q.arrived) {
-			sums.arrived++
-		}
+		count(&sums.arrived, q.arrived)
+		count(&sums.ended[q.outcome], q.ended)
 		if q.outcome == gaveUp {
-			if within(q.taken) {
-				sums.abandoned++
-			}
 			continue
 		}
-		if within(q.taken) {
-			sums.assigned++
-		}
+		count(&sums.assigned, q.taken)
 		if start, end := max(busyUntil, q.taken*1000), min(to, q.ended*1000); start < end {
 			busy += end - start
 			busyUntil = end
 		}
-		if within(q.ended) {
-			sums.end(q)
+		if q.outcome != failed && from <= q.ended*1000 && q.ended*1000 < to {
+			sums.handled += (q.ended - q.taken) * 1000
 		}
 	}
 	sums.free = sums.online - busy
@@ -327,41 +296,35 @@ func (t *timeline) presence(at int64) presence {
 	return p
 }
 
-// sums returns what each operator does in [from, to), in milliseconds since 1970.
-// It stops early where the context ends.
-func (h history) sums(ctx context.Context, from, to int64) []tally {
-	sums := make([]tally, h.operators)
-	days := h.days(from/1000-longestQuery, to/1000)
-	var t timeline
+// record is what an operator did in a window, and does at a moment.
+type record struct {
+	tally
+	presence
+}
+
+// records returns the records of all operators: of the window [from, to), and of
+// the moment just before at, in milliseconds since 1970. Logins are those of the
+// last two weeks. It stops early where the context ends.
+func (h history) records(ctx context.Context, from, to, at int64) []record {
+	records := make([]record, h.operators)
+	days := h.days(min(from, at)/1000-longestQuery, max(to, at)/1000)
+	fortnight := h.days(at/1000-14*24*hour, at/1000)
+	var t, past timeline
 	for rank, operator := range h.able {
 		if ctx.Err() != nil {
 			break
 		}
 		t.draw(h, rank, days)
-		sums[operator] = t.tally(from, to)
-	}
-	return sums
-}
-
-// presences returns what each operator does just before a time in milliseconds
-// since 1970. Logins are those of the last two weeks.
-func (h history) presences(at int64) []presence {
-	all := make([]presence, h.operators)
-	days := h.days(at/1000-longestQuery, at/1000)
-	fortnight := h.days(at/1000-14*24*hour, at/1000)
-	var t, past timeline
-	for rank, operator := range h.able {
-		t.draw(h, rank, days)
-		p := t.presence(at)
-		if p.login == 0 {
+		r := record{t.tally(from, to), t.presence(at)}
+		if r.login == 0 {
 			past.steps = past.steps[:0]
 			for _, d := range fortnight {
 				past.steps = h.shift(past.steps, rank, d)
 			}
 			past.steps = h.adjust(past.steps, rank)
-			p.login = past.presence(at).login
+			r.login = past.presence(at).login
 		}
-		all[operator] = p
+		records[operator] = r
 	}
-	return all
+	return records
 }

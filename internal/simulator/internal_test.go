@@ -103,11 +103,11 @@ func TestNoQueryIsLost(t *testing.T) {
 			now = now.Add(time.Duration(random.Int64N(int64(longest)))).Truncate(time.Millisecond)
 			at := now.UnixMilli()
 			sums := total(t, h, last, at)
-			waiting, inProgress := atWork(h, at)
-			waitingBefore, inProgressBefore := atWork(h, last)
-			went := sums.resolved + sums.failed + sums.abandoned
+			waiting, inProgress := atWork(t, h, at)
+			waitingBefore, inProgressBefore := atWork(t, h, last)
+			went := sums.ended.resolved() + sums.ended[failed] + sums.ended[gaveUp]
 			require.Equal(t, sums.arrived-went, waiting+inProgress-waitingBefore-inProgressBefore, "seed %d, at %v, %v", seed, now, h.periods)
-			require.Equal(t, sums.arrived-sums.assigned-sums.abandoned, waiting-waitingBefore, "seed %d, at %v, %v", seed, now, h.periods)
+			require.Equal(t, sums.arrived-sums.assigned-sums.ended[gaveUp], waiting-waitingBefore, "seed %d, at %v, %v", seed, now, h.periods)
 			require.GreaterOrEqual(t, waiting, int64(0))
 			require.GreaterOrEqual(t, sums.free, int64(0))
 			require.GreaterOrEqual(t, sums.online, sums.free)
@@ -127,27 +127,34 @@ func TestAQueueDrainsIntoTheNextDay(t *testing.T) {
 	h = h.with(ScenarioBacklog, midnight.Add(-40*time.Minute))
 	h = h.with(ScenarioNormal, midnight.Add(-3*time.Minute-30*time.Second))
 	h = h.with(ScenarioQuiet, midnight.Add(-time.Second))
-	_, inProgress := atWork(h, midnight.UnixMilli())
+	_, inProgress := atWork(t, h, midnight.UnixMilli())
 	require.Greater(t, inProgress, int64(5))
 	after := total(t, h, midnight.UnixMilli(), midnight.Add(10*time.Minute).UnixMilli())
-	assert.Equal(t, inProgress, after.resolved+after.failed)
+	assert.Equal(t, inProgress, after.ended.resolved()+after.ended[failed])
 	assert.Zero(t, after.assigned)
 }
 
 // total sums what all operators do.
 func total(t *testing.T, h history, from, to int64) (total tally) {
 	t.Helper()
-	for _, sums := range h.sums(t.Context(), from, to) {
-		total.add(sums)
+	for _, r := range h.records(t.Context(), from, to, to) {
+		total.online += r.online
+		total.free += r.free
+		total.arrived += r.arrived
+		total.assigned += r.assigned
+		for outcome, n := range r.ended {
+			total.ended[outcome] += n
+		}
 	}
 	return total
 }
 
 // atWork returns how many queries wait and are in progress.
-func atWork(h history, at int64) (waiting, inProgress int64) {
-	for _, p := range h.presences(at) {
-		waiting += p.waiting
-		inProgress += p.load
+func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
+	t.Helper()
+	for _, r := range h.records(t.Context(), at, at, at) {
+		waiting += r.waiting
+		inProgress += r.load
 	}
 	return waiting, inProgress
 }
@@ -246,7 +253,7 @@ func BenchmarkOperators24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
 	team.operators(b.Context(), last24h, present)
 	for b.Loop() {
-		team.operators(b.Context(), last24h, present)
+		encode(team.operators(b.Context(), last24h, present))
 	}
 }
 
@@ -255,7 +262,7 @@ func BenchmarkDashboard24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
 	team.dashboard(b.Context(), "0", last24h, present)
 	for b.Loop() {
-		team.dashboard(b.Context(), "0", last24h, present)
+		encode(team.dashboard(b.Context(), "0", last24h, present))
 	}
 }
 
@@ -263,7 +270,7 @@ func BenchmarkDashboard24h(b *testing.B) {
 func BenchmarkMonth(b *testing.B) {
 	for b.Loop() {
 		team := newTestTeam(b, 50, present)
-		team.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present)
+		encode(team.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present))
 	}
 }
 
@@ -273,6 +280,6 @@ func BenchmarkBacklog24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
 	team.setScenario(ScenarioBacklog, present.Add(-5*time.Hour))
 	for b.Loop() {
-		team.operators(b.Context(), last24h, present)
+		encode(team.operators(b.Context(), last24h, present))
 	}
 }

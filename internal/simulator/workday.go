@@ -136,14 +136,16 @@ func (m *model) daysOff(d day) int {
 	return 2
 }
 
-// state is what an operator does.
-type state string
+// state is what an operator does; 0 is for who has no status.
+type state uint8
 
 const (
-	offline state = "offline"
-	online  state = "online"
-	away    state = "away"
+	offline state = iota + 1
+	online
+	away
 )
+
+func (s state) String() string { return [...]string{"", "offline", "online", "away"}[s] }
 
 // step is the second from which on an operator is in a state.
 type step struct {
@@ -242,7 +244,7 @@ func (m *model) queries(queries []query, rank int, d day, shift []step) []query 
 	start, end, last := shift[0].at, shift[len(shift)-1].at, int64(0)
 	for arrived := start; ; {
 		random = mix(random)
-		gap := 220 + int64(random%400)
+		gap := 250 + int64(random%400)
 		if h := (arrived - d.start) / hour; h >= 6 && h < 10 { // from 10:00 to 14:00
 			gap = gap * 8 / 10
 		}
