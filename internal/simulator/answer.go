@@ -14,9 +14,8 @@ const (
 	// visitsEach is how many users the bot serves on a usual day for each
 	// operator of the team.
 	visitsEach = 60
-	// newShare is the share in percent of the visits by users who come for the
-	// first time.
-	newShare = 15
+	// newEvery is of how many visits one is by a user who comes for the first time.
+	newEvery = 7
 )
 
 var (
@@ -185,13 +184,15 @@ func (r *row) add(ctx context.Context, h history, from, to int64) {
 			r.ended[outcome] += n
 		}
 	}
-	before, after := h.users(from), h.users(to)
-	r.visits += after.visits - before.visits
-	r.extras += after.extras - before.extras
-	r.TotalUsers, r.NewUsers = after.users, r.NewUsers+after.users-before.users
-	r.TotalMessagesReceived, r.MessagesReceived = after.received, r.MessagesReceived+after.received-before.received
-	r.TotalMessagesSent, r.MessagesSent = after.sent, r.MessagesSent+after.sent-before.sent
+	before, after, extras := h.visits(from), h.visits(to), h.extras(to)
+	r.visits += after - before
+	r.extras += extras - h.extras(from)
+	r.NewUsers += after/newEvery - before/newEvery
 	r.ActiveUsers = h.activeUsers(r.visits+r.extras, r.NewUsers)
+	earlier := 1000*int64(h.operators) + int64(h.seed%1000) // users before the history begins
+	r.TotalUsers = earlier + after/newEvery
+	r.MessagesReceived, r.TotalMessagesReceived = 7*r.visits+r.extras, 12*earlier+7*after+extras
+	r.MessagesSent, r.TotalMessagesSent = 9*r.visits+r.extras, 15*earlier+9*after+extras
 	r.Resolved, r.Failed = r.ended.resolved(), r.ended[failed]+r.ended[gaveUp]
 	r.UserEfficiency = percent(r.visits, r.visits+r.arrived)
 	r.Attention = percent(r.assigned, r.assigned+r.ended[gaveUp])
@@ -220,19 +221,6 @@ func checkDateFormat(format string) error {
 		return fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
 	}
 	return nil
-}
-
-// users counts users, and messages between them and the bot.
-type users struct{ visits, extras, users, received, sent int64 }
-
-// users counts until a time in milliseconds since 1970.
-func (h history) users(until int64) users {
-	base := 1000*int64(h.operators) + int64(key(h.seed, forUsers)%1000) // before the history begins
-	visits, extras := h.visits(until), h.extras(until)
-	return users{
-		visits: visits, extras: extras, users: base + visits*newShare/100,
-		received: 12*base + visits*15/2 + extras, sent: 15*base + visits*19/2 + extras,
-	}
 }
 
 // extras counts the further queries of all backlogs until a time in milliseconds

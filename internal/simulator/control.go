@@ -28,45 +28,42 @@ var controlTemplate = template.Must(template.New("control").Parse(controlPage))
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showControl)
-	mux.HandleFunc("POST /scenario", s.control(func(r *http.Request) (string, error) {
-		name := Scenario(r.FormValue("name"))
-		return fmt.Sprintf("scenario %s", name), s.SetScenario(r.FormValue("team"), name)
+	mux.HandleFunc("POST /scenario", control(func(team, _, name string) (string, error) {
+		return "scenario " + name, s.SetScenario(team, Scenario(name))
 	}))
-	mux.HandleFunc("POST /fault", s.control(func(r *http.Request) (string, error) {
-		name, endpoint := r.FormValue("name"), r.FormValue("endpoint")
+	mux.HandleFunc("POST /fault", control(func(team, endpoint, name string) (string, error) {
 		fault, err := NamedFault(name)
-		if err != nil {
-			return "", err
+		if err == nil {
+			err = s.SetFault(team, chattonic.Endpoint(endpoint), fault)
 		}
-		of := "all endpoints"
-		if endpoint != "" {
-			of = "endpoint " + endpoint
-		}
-		return fmt.Sprintf("fault %s for %s", name, of), s.SetFault(r.FormValue("team"), chattonic.Endpoint(endpoint), fault)
+		return "fault " + name + " for " + oneOrAll("endpoint", endpoint), err
 	}))
 	return mux
 }
 
 // control answers a request to switch something.
-func (s *Server) control(change func(*http.Request) (active string, err error)) http.HandlerFunc {
+func control(change func(team, endpoint, name string) (active string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		active, err := change(r)
-		if err != nil {
+		team := r.FormValue("team")
+		active, err := change(team, r.FormValue("endpoint"), r.FormValue("name"))
+		switch {
+		case err != nil:
 			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		case strings.Contains(r.Header.Get("Accept"), "text/html"):
 			w.Header().Set("Location", "./") // also where the handler is under a prefix
 			w.WriteHeader(http.StatusSeeOther)
-			return
+		default:
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			fmt.Fprintf(w, "%s: %s is active\n", oneOrAll("team", team), active) //nolint:gosec // plain text, of names that were found in a table
 		}
-		team := "all teams"
-		if codename := r.FormValue("team"); codename != "" {
-			team = "team " + codename
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "%s: %s is active\n", team, active) //nolint:gosec // plain text, of names that were found in a table
 	}
+}
+
+func oneOrAll(kind, name string) string {
+	if name == "" {
+		return "all " + kind + "s"
+	}
+	return kind + " " + name
 }
 
 // controlRow is a team on the control page.

@@ -85,22 +85,16 @@ var namedFaults = []struct {
 	{"endless", false, "a body without an end", Fault{Endless: true}},
 }
 
-// FaultNames returns the names that NamedFault accepts.
-func FaultNames() (names []string) {
-	for _, f := range namedFaults {
-		names = append(names, f.Name)
-	}
-	return names
-}
-
 // NamedFault returns the fault with the name. It fails where there is none.
 func NamedFault(name string) (Fault, error) {
+	var names []string
 	for _, f := range namedFaults {
 		if f.Name == name {
 			return f.fault, nil
 		}
+		names = append(names, f.Name)
 	}
-	return Fault{}, fmt.Errorf("unknown fault %q: use one of %s", name, strings.Join(FaultNames(), ", "))
+	return Fault{}, fmt.Errorf("unknown fault %q: use one of %s", name, strings.Join(names, ", "))
 }
 
 // label returns the fault's name in the table, or "custom".

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,16 +215,4 @@ func TestAnEndlessBodyEndsWithItsClient(t *testing.T) {
 	var failure chattonic.Error
 	require.ErrorAs(t, err, &failure)
 	assert.Equal(t, chattonic.CauseSize, failure.Cause)
-}
-
-func TestFaultNamesAreUnique(t *testing.T) {
-	t.Parallel()
-	names := simulator.FaultNames()
-	assert.Len(t, strings.Fields(strings.Join(names, " ")), len(names))
-	seen := map[string]bool{}
-	for _, name := range names {
-		assert.False(t, seen[name], name)
-		seen[name] = true
-	}
-	assert.Equal(t, "none", names[0])
 }

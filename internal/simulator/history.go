@@ -213,14 +213,6 @@ func (h history) settle(q query) (settled query, exists bool) {
 	return q, true
 }
 
-// tally counts what an operator did in a window. Durations are in milliseconds;
-// handled is that of the resolved queries.
-type tally struct {
-	online, away, free, handled int64
-	arrived, assigned           int64
-	ended                       endings
-}
-
 // endings counts the queries that ended, by outcome.
 type endings [gaveUp + 1]int64
 
@@ -228,78 +220,68 @@ func (e *endings) resolved() int64 { return e[resolved] + e.answers() }
 func (e *endings) answers() int64  { return e[promoter] + e[passive] + e[detractor] }
 func (e *endings) nps() float64    { return percent(e[promoter]-e[detractor], e.answers()) }
 
-// tally counts what happens in [from, to), in milliseconds since 1970.
-func (t *timeline) tally(from, to int64) (sums tally) {
-	for i := 0; i+1 < len(t.steps); i++ {
-		elapsed := max(0, min(to, t.steps[i+1].at*1000)-max(from, t.steps[i].at*1000))
-		switch t.steps[i].state {
-		case online:
-			sums.online += elapsed
-		case away:
-			sums.away += elapsed
+// record is what an operator did in a window, and does at a moment.
+type record struct {
+	online, away, free, handled int64 // in the window, in milliseconds
+	arrived, assigned           int64 // queries in the window
+	ended                       endings
+	state                       state // at the moment
+	load, waiting               int64 // queries in progress and not yet taken
+	login                       int64 // the second at which the operator last came, or 0
+}
+
+// record returns what is in the window [from, to), and is just before at, in
+// milliseconds since 1970.
+func (t *timeline) record(from, to, at int64) record {
+	r := record{state: offline}
+	for i, s := range t.steps {
+		if s.at*1000 < at {
+			if r.state == offline && s.state != offline {
+				r.login = s.at
+			}
+			r.state = s.state
+		}
+		if s.state == offline {
+			continue
+		}
+		elapsed := max(0, min(to, t.steps[i+1].at*1000)-max(from, s.at*1000))
+		if s.state == online {
+			r.online += elapsed
+		} else {
+			r.away += elapsed
 		}
 	}
-	count := func(n *int64, second int64) {
+	within := func(second int64) int64 {
 		if from <= second*1000 && second*1000 < to {
-			*n++
+			return 1
 		}
+		return 0
 	}
 	busy, busyUntil := int64(0), from
 	for _, q := range t.queries {
-		count(&sums.arrived, q.arrived)
-		count(&sums.ended[q.outcome], q.ended)
+		r.arrived += within(q.arrived)
+		r.ended[q.outcome] += within(q.ended)
+		switch {
+		case q.arrived*1000 >= at:
+		case q.taken*1000 >= at:
+			r.waiting++
+		case q.ended*1000 >= at:
+			r.load++
+		}
 		if q.outcome == gaveUp {
 			continue
 		}
-		count(&sums.assigned, q.taken)
+		r.assigned += within(q.taken)
 		if start, end := max(busyUntil, q.taken*1000), min(to, q.ended*1000); start < end {
 			busy += end - start
 			busyUntil = end
 		}
-		if q.outcome != failed && from <= q.ended*1000 && q.ended*1000 < to {
-			sums.handled += (q.ended - q.taken) * 1000
+		if q.outcome != failed {
+			r.handled += within(q.ended) * (q.ended - q.taken) * 1000
 		}
 	}
-	sums.free = sums.online - busy
-	return sums
-}
-
-// presence is what an operator does at a moment.
-type presence struct {
-	state         state
-	load, waiting int64 // queries in progress, and not yet taken
-	// login is the second at which the operator last came, or 0.
-	login int64
-}
-
-// presence returns what the operator does just before a millisecond.
-func (t *timeline) presence(at int64) presence {
-	p := presence{state: offline}
-	for _, s := range t.steps {
-		if s.at*1000 >= at {
-			break
-		}
-		if p.state == offline && s.state != offline {
-			p.login = s.at
-		}
-		p.state = s.state
-	}
-	for _, q := range t.queries {
-		switch {
-		case q.arrived*1000 >= at:
-		case q.taken*1000 >= at:
-			p.waiting++
-		case q.outcome != gaveUp && q.ended*1000 >= at:
-			p.load++
-		}
-	}
-	return p
-}
-
-// record is what an operator did in a window, and does at a moment.
-type record struct {
-	tally
-	presence
+	r.free = r.online - busy
+	return r
 }
 
 // records returns the records of all operators: of the window [from, to), and of
@@ -315,14 +297,14 @@ func (h history) records(ctx context.Context, from, to, at int64) []record {
 			break
 		}
 		t.draw(h, rank, days)
-		r := record{t.tally(from, to), t.presence(at)}
+		r := t.record(from, to, at)
 		if r.login == 0 {
 			past.steps = past.steps[:0]
 			for _, d := range fortnight {
 				past.steps = h.shift(past.steps, rank, d)
 			}
 			past.steps = h.adjust(past.steps, rank)
-			r.login = past.presence(at).login
+			r.login = past.record(at, at, at).login
 		}
 		records[operator] = r
 	}

@@ -43,7 +43,7 @@ func TestTheNightIsCovered(t *testing.T) {
 			for at := days[0].start + 1; at < days[0].end; at += 7 * minute {
 				there, atWork := 0, 0
 				for _, own := range crew {
-					switch own.presence(at * 1000).state {
+					switch own.at(at * 1000).state {
 					case online:
 						there, atWork = there+1, atWork+1
 					case away:
@@ -134,8 +134,13 @@ func TestAQueueDrainsIntoTheNextDay(t *testing.T) {
 	assert.Zero(t, after.assigned)
 }
 
+// at returns what the operator does just before a millisecond.
+func (t *timeline) at(millisecond int64) record {
+	return t.record(millisecond, millisecond, millisecond)
+}
+
 // total sums what all operators do.
-func total(t *testing.T, h history, from, to int64) (total tally) {
+func total(t *testing.T, h history, from, to int64) (total record) {
 	t.Helper()
 	for _, r := range h.records(t.Context(), from, to, to) {
 		total.online += r.online
@@ -173,12 +178,12 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 	days := h.days(present.Unix(), present.Unix())
 	start, end := days[0].start, days[0].end
 	for _, h := range []history{ordinary, h} {
-		for rank := range h.able[:4] {
+		for rank := range h.able[:2] {
 			var own timeline
 			own.draw(h, rank, days)
-			var sum tally
+			var sum record
 			for second := start + 1; second < end; second++ {
-				p := own.presence(second * 1000)
+				p := own.at(second * 1000)
 				switch {
 				case p.state == online && p.load == 0:
 					sum.free += 1000
@@ -192,8 +197,8 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 				if second%7 > 0 {
 					continue
 				}
-				got := own.tally(start*1000, second*1000)
-				if got := (tally{online: got.online, away: got.away, free: got.free}); got != sum {
+				got := own.record(start*1000, second*1000, 0)
+				if got := (record{online: got.online, away: got.away, free: got.free}); got != sum {
 					require.Equal(t, sum, got, "rank %d, second %d", rank, second-start)
 				}
 			}
@@ -221,10 +226,10 @@ func TestWorkdays(t *testing.T) {
 			require.GreaterOrEqual(t, q.taken-q.arrived, int64(leastWait))
 			require.LessOrEqual(t, q.taken-q.arrived, int64(giveUpAfter))
 			require.Less(t, q.ended, end)
-			at := own.presence(q.taken*1000 + 1)
+			at := own.at(q.taken*1000 + 1)
 			require.LessOrEqual(t, at.load, int64(maxLoad))
 			require.True(t, q.outcome == gaveUp || at.state == online)
-			if own.presence(q.arrived*1000).state == away {
+			if own.at(q.arrived*1000).state == away {
 				duringBreaks++
 			}
 			if q.taken-q.arrived > 2*minute {
@@ -234,6 +239,22 @@ func TestWorkdays(t *testing.T) {
 	}
 	assert.Greater(t, duringBreaks, 300, "a queue forms during breaks")
 	assert.Greater(t, longWaits, 300, "and when there are many queries")
+}
+
+func TestFaultNamesAreUnique(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, f := range namedFaults {
+		assert.NotEmpty(t, f.Name)
+		assert.NotContains(t, f.Name, " ")
+		assert.False(t, seen[f.Name], f.Name)
+		seen[f.Name] = true
+		fault, err := NamedFault(f.Name)
+		require.NoError(t, err)
+		assert.Equal(t, f.Name, fault.label())
+	}
+	assert.Equal(t, "none", namedFaults[0].Name)
+	assert.Equal(t, "none", Fault{}.label())
 }
 
 func TestActiveUsersAreDistinct(t *testing.T) {

@@ -44,7 +44,6 @@ const (
 	forReturn
 	forDrain
 	forName
-	forUsers
 )
 
 // mix scatters the bits of x (the output function of the SplitMix64 generator).
@@ -104,12 +103,9 @@ func (m *model) origin() int64 { return m.dayStart(0) * 1000 }
 
 // dayOf returns the number of the day of a second.
 func (m *model) dayOf(second int64) int {
-	number := int((second - m.dayStart(0)) / (24 * hour))
+	number := int((second-m.dayStart(0))/(24*hour)) + 1
 	for m.dayStart(number) > second {
 		number--
-	}
-	for m.dayStart(number+1) <= second {
-		number++
 	}
 	return number
 }
