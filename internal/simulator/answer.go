@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	// hourly weighs the hours of the simulated day by the visits in them.
+	// hourly is how many of 178 visits are in each hour of the simulated day.
 	hourly = [24]float64{3, 3, 4, 5, 8, 11, 13, 13, 11, 9, 10, 11, 11, 11, 10, 9, 8, 7, 5, 4, 3, 3, 3, 3}
 	// weekdays weighs the days from Monday on.
 	weekdays = [7]float64{1.25, 1.05, 1, 1, 1, 0.6, 0.5}
@@ -37,24 +37,22 @@ var (
 
 // profile is what of an operator's answer never changes.
 type profile struct {
-	Name struct {
-		GivenName  string `json:"givenName"`
-		FamilyName string `json:"familyName"`
-	} `json:"name"`
-	Origins     []string `json:"origins"`
-	Profile     int      `json:"profile"`
-	ID          string   `json:"_id"`
-	DisplayName string   `json:"displayName"`
-	OriginsName string   `json:"originsName"`
+	Name        map[string]string `json:"name"`
+	Origins     []string          `json:"origins"`
+	Profile     int               `json:"profile"`
+	ID          string            `json:"_id"`
+	DisplayName string            `json:"displayName"`
+	OriginsName string            `json:"originsName"`
 }
 
 func newProfile(seed, operator uint64) *profile {
 	id := func(number uint64) string { return fmt.Sprintf("%016x%08x", mix(seed), number) }
 	random := key(seed, forName, operator)
-	p := &profile{Origins: []string{}, Profile: 500, ID: id(operator), OriginsName: "all"}
-	p.Name.GivenName = givenNames[random%uint64(len(givenNames))]
-	p.Name.FamilyName = familyNames[random>>16%uint64(len(familyNames))]
-	p.DisplayName = p.Name.GivenName + " " + p.Name.FamilyName
+	given, family := givenNames[random%uint64(len(givenNames))], familyNames[random>>16%uint64(len(familyNames))]
+	p := &profile{
+		Name: map[string]string{"givenName": given, "familyName": family}, DisplayName: given + " " + family,
+		Origins: []string{}, OriginsName: "all", Profile: 500, ID: id(operator),
+	}
 	if operator%3 > 0 {
 		origin := random >> 32 % uint64(len(origins))
 		p.Origins, p.OriginsName = []string{id(1<<24 + origin)}, origins[origin]
@@ -80,8 +78,7 @@ type operator struct {
 }
 
 // operators returns the answer of the operators endpoint.
-func (t *team) operators(ctx context.Context, window chattonic.Window, now time.Time) any {
-	h := t.history()
+func (h history) operators(ctx context.Context, window chattonic.Window, now time.Time) any {
 	from, to := h.clamp(window, now)
 	answer := struct {
 		Status       bool       `json:"status"`
@@ -90,7 +87,7 @@ func (t *team) operators(ctx context.Context, window chattonic.Window, now time.
 	}{Status: true}
 	for i, r := range h.records(ctx, from, to, now.UnixMilli()) {
 		o := operator{
-			profile: t.profiles[i], Status: r.state.String(),
+			profile: h.profiles[i], Status: r.state.String(),
 			OnlineTime: seconds(r.online), AwayTime: seconds(r.away), FreeTime: seconds(r.free),
 			QueriesAssigned: r.assigned, QueriesResolved: r.ended.resolved(),
 			SumDuration: seconds(r.handled), AvgDurationResolved: ratio(seconds(r.handled), r.ended.resolved()),
@@ -145,19 +142,18 @@ type row struct {
 	ended                             endings
 }
 
-// dashboard returns the answer of the dashboard endpoint: one row with the date
-// "0", or one row for each date that the format gives to hours of the window (in
-// UTC, like the dates of requests) where the team is set so.
-func (t *team) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) any {
+// dashboard returns the answer of the dashboard endpoint: one row for each date
+// that the format gives to hours of the window (in UTC, like the dates of
+// requests); without a format, one row with the date "0".
+func (h history) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) any {
 	const hourMillis = hour * 1000
-	h := t.history()
 	from, to := h.clamp(window, now)
 	var rows []row
 	index := map[string]int{}
 	for from < to || rows == nil {
 		date, end := "0", to
-		if t.Buckets {
-			date, end = formatDate(format, time.UnixMilli(from).UTC()), min(to, (from/hourMillis+1)*hourMillis)
+		if format != "" {
+			date, end = dateFormat(time.UnixMilli(from).UTC()).Replace(format), min(to, (from/hourMillis+1)*hourMillis)
 		}
 		i, known := index[date]
 		if !known {
@@ -189,7 +185,7 @@ func (r *row) add(ctx context.Context, h history, from, to int64) {
 	r.extras += extras - h.extras(from)
 	r.NewUsers += after/newEvery - before/newEvery
 	r.ActiveUsers = h.activeUsers(r.visits+r.extras, r.NewUsers)
-	earlier := 1000*int64(h.operators) + int64(h.seed%1000) // users before the history begins
+	earlier := 1000*int64(len(h.profiles)) + int64(h.seed%1000) // users before the history begins
 	r.TotalUsers = earlier + after/newEvery
 	r.MessagesReceived, r.TotalMessagesReceived = 7*r.visits+r.extras, 12*earlier+7*after+extras
 	r.MessagesSent, r.TotalMessagesSent = 9*r.visits+r.extras, 15*earlier+9*after+extras
@@ -210,17 +206,9 @@ func (h history) clamp(window chattonic.Window, now time.Time) (from, to int64) 
 	return inside(window.Start), inside(window.End)
 }
 
-// formatDate formats a time by a date format that checkDateFormat allows.
-func formatDate(format string, t time.Time) string {
-	return strings.NewReplacer("%%", "%", "%Y", t.Format("2006"), "%m", t.Format("01"), "%d", t.Format("02"), "%H", t.Format("15")).Replace(format)
-}
-
-// checkDateFormat refuses what formatDate does not know.
-func checkDateFormat(format string) error {
-	if strings.Contains(strings.NewReplacer("%%", "", "%Y", "", "%m", "", "%d", "", "%H", "").Replace(format), "%") {
-		return fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
-	}
-	return nil
+// dateFormat returns what writes a time by a date format.
+func dateFormat(t time.Time) *strings.Replacer {
+	return strings.NewReplacer("%%", "%", "%Y", t.Format("2006"), "%m", t.Format("01"), "%d", t.Format("02"), "%H", t.Format("15"))
 }
 
 // extras counts the further queries of all backlogs until a time in milliseconds
@@ -237,27 +225,26 @@ func (h history) extras(until int64) (count int64) {
 
 // visits counts the users whom the bot serves from the beginning of the history
 // until a time in milliseconds since 1970.
-func (m *model) visits(until int64) (count int64) {
-	today := m.dayOf(until / 1000)
+func (h history) visits(until int64) (count int64) {
+	today := h.dayOf(until / 1000)
 	dayVisits := func(number int) float64 {
-		mood := 0.92 + 0.16*unit(key(m.seed, forVisits, uint64(number)))
-		return math.Floor(10 + visitsEach*float64(m.operators)*weekdays[day{number: number}.weekday()]*mood)
+		mood := 0.92 + 0.16*unit(key(h.seed, forVisits, uint64(number)))
+		return math.Floor(10 + visitsEach*float64(len(h.profiles))*weekdays[day{number: number}.weekday()]*mood)
 	}
 	for number := range today {
 		count += int64(dayVisits(number))
 	}
-	start, end := m.dayStart(today), m.dayStart(today+1)
+	start, end := h.dayStart(today), h.dayStart(today+1)
 	hours := 24 * float64(until-start*1000) / float64((end-start)*1000)
-	passed, all := 0.0, 0.0
+	passed := 0.0
 	for i, weight := range hourly {
 		passed += weight * min(1, max(0, hours-float64(i)))
-		all += weight
 	}
-	return count + int64(dayVisits(today)*passed/all)
+	return count + int64(dayVisits(today)*passed/178)
 }
 
 // activeUsers returns how many users are behind visits, of which some are by new
 // users: as many of the regular users come as there are further visits, or all.
-func (m *model) activeUsers(visits, newUsers int64) int64 {
-	return newUsers + min(visits-newUsers, int64(3*visitsEach*m.operators))
+func (h history) activeUsers(visits, newUsers int64) int64 {
+	return newUsers + min(visits-newUsers, int64(3*visitsEach*len(h.profiles)))
 }

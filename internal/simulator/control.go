@@ -2,6 +2,8 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
@@ -68,37 +70,41 @@ func oneOrAll(kind, name string) string {
 
 // controlRow is a team on the control page.
 type controlRow struct {
-	Codename   string
-	Documented bool
-	Pending    int64
-	Online     int
-	Operators  int
-	Scenario   Scenario
-	// Faults says which endpoints have a fault.
-	Faults string
+	Team
+	Pending  int64
+	Online   int
+	Scenario Scenario
+	Faults   string // the endpoints that have a fault, with it
+}
+
+func (s *Server) controlRows(ctx context.Context) (rows []controlRow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now().UnixMilli()
+	for _, t := range s.teams {
+		row := controlRow{Team: t.Team, Scenario: t.history.periods[len(t.history.periods)-1].scenario}
+		for _, record := range t.history.records(ctx, now, now, now) {
+			row.Pending += record.waiting
+			if record.state == online {
+				row.Online++
+			}
+		}
+		var faults []string
+		for _, e := range endpoints {
+			if label := t.faults[e.name].label(); label != "none" {
+				faults = append(faults, fmt.Sprintf("%s (%s)", e.name, label))
+			}
+		}
+		row.Faults = cmp.Or(strings.Join(faults, ", "), "none")
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
-	now := s.now()
-	var rows []controlRow
-	for _, t := range s.teams {
-		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
-		if !t.Documented {
-			h := t.history()
-			at := now.UnixMilli()
-			for _, record := range h.records(r.Context(), at, at, at) {
-				row.Pending += record.waiting
-				if record.state == online {
-					row.Online++
-				}
-			}
-			row.Scenario = h.periods[len(h.periods)-1].scenario
-		}
-		rows = append(rows, row)
-	}
 	var page bytes.Buffer
 	err := controlTemplate.Execute(&page, map[string]any{
-		"Now": now.UTC().Format("2006-01-02 15:04:05 UTC"), "Teams": rows, "Scenarios": scenarios, "Faults": namedFaults,
+		"Now": s.now().UTC().Format("2006-01-02 15:04:05 UTC"), "Teams": s.controlRows(r.Context()), "Scenarios": scenarios, "Faults": namedFaults,
 	})
 	if err != nil {
 		http.Error(w, fmt.Sprintf("the page cannot be shown: %v", err), http.StatusInternalServerError)
@@ -108,20 +114,4 @@ func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(page.Bytes()) // the client may have disconnected
-}
-
-// faulty names the endpoints that have a fault, and says "none" without one.
-func (t *team) faulty() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var names []string
-	for _, e := range endpoints {
-		if label := t.faults[e.name].label(); label != "none" {
-			names = append(names, fmt.Sprintf("%s (%s)", e.name, label))
-		}
-	}
-	if names == nil {
-		return "none"
-	}
-	return strings.Join(names, ", ")
 }

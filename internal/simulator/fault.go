@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -107,54 +106,49 @@ func (f Fault) label() string {
 	return "custom"
 }
 
-// setFaults replaces the faults of endpoints.
-func (t *team) setFaults(names []chattonic.Endpoint, f Fault) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, name := range names {
-		t.faults[name] = f
-	}
-}
-
 // call counts a request and returns the fault that it meets.
-func (t *team) call(e chattonic.Endpoint) Fault {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (s *Server) call(t *team, e chattonic.Endpoint) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	t.calls[e]++
 	fault := t.faults[e]
-	switch {
-	case fault.Times == 1:
+	if fault.Times == 1 {
 		delete(t.faults, e)
-	case fault.Times > 1:
-		fault.Times--
-		t.faults[e] = fault
+	} else if fault.Times > 1 {
+		left := fault
+		left.Times--
+		t.faults[e] = left
 	}
 	return fault
 }
 
-// replaces says whether the fault comes in place of the answer to a request.
-func (f Fault) replaces() bool {
-	return f.Status != 0 || f.Body != nil || f.Redirect != "" || f.Endless
-}
-
-// answer returns the answer of a fault that comes in place of another.
-func (f Fault) answer() answer {
+// answer returns what comes in place of the answer to a request, if anything does.
+func (f Fault) answer() (a answer, replaced bool) {
 	switch {
 	case f.Body != nil || f.Endless:
-		return newAnswer(cmp.Or(f.Status, http.StatusOK), f.Body)
+		return answer{cmp.Or(f.Status, http.StatusOK), f.Body}, true
 	case f.Redirect != "":
-		return newAnswer(cmp.Or(f.Status, http.StatusFound), nil)
+		return answer{cmp.Or(f.Status, http.StatusFound), nil}, true
+	case f.Status != 0:
+		return refuse(f.Status, "this is a simulated fault"), true
 	}
-	return refuse(f.Status, "this is a simulated fault")
+	return a, false
 }
 
 // send sends an answer, and changes, cuts or slows it as the fault has it.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
-	maps.Copy(w.Header(), a.header)
-	for name, value := range map[string]string{"Content-Type": f.ContentType, "Retry-After": f.RetryAfter, "Location": f.Redirect} {
+	header := w.Header()
+	header.Set("Content-Type", cmp.Or(f.ContentType, "application/json; charset=utf-8"))
+	for name, value := range map[string]string{"Retry-After": f.RetryAfter, "Location": f.Redirect} {
 		if value != "" {
-			w.Header().Set(name, value)
+			header.Set(name, value)
 		}
+	}
+	switch a.status {
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodGet)
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
 	}
 	body, length, size := a.body, len(a.body), max(1, len(a.body))
 	switch {
@@ -164,7 +158,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault)
 		body, length = body[:len(body)/2], len(body)+1
 	}
 	if !f.Endless {
-		w.Header().Set("Content-Length", strconv.Itoa(length))
+		header.Set("Content-Length", strconv.Itoa(length))
 	}
 	if f.Drip > 0 {
 		size = 64

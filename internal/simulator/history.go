@@ -73,15 +73,28 @@ type period struct {
 	drained int64
 }
 
-// history is all that happens in a team. Everything in it can be computed for
-// any time; only the scenarios so far are kept.
+// history is all that happens in a team. It is computed for each answer anew;
+// only the scenarios so far are kept.
 type history struct {
-	*model
-	periods []period // without a gap
+	seed     uint64
+	profiles []*profile // of all operators
+	// able holds the operators whose accounts are in use. An operator's index in
+	// it is the operator's rank.
+	able     []int
+	location *time.Location
+	periods  []period // without a gap
 }
 
-func newHistory(m *model) history {
-	return history{m, []period{{scenario: ScenarioNormal, from: -never, to: never, drained: -never}}}
+func newHistory(seed uint64, operators int, location *time.Location) history {
+	h := history{seed: seed, location: location}
+	h.periods = []period{{scenario: ScenarioNormal, from: -never, to: never, drained: -never}}
+	for i := range operators {
+		h.profiles = append(h.profiles, newProfile(seed, uint64(i)))
+		if operators < 4 || i%15 != 3 { // else an account that nobody ever used
+			h.able = append(h.able, i)
+		}
+	}
+	return h
 }
 
 // with returns the history with a scenario from the next full second on. What was
@@ -288,7 +301,7 @@ func (t *timeline) record(from, to, at int64) record {
 // the moment just before at, in milliseconds since 1970. Logins are those of the
 // last two weeks. It stops early where the context ends.
 func (h history) records(ctx context.Context, from, to, at int64) []record {
-	records := make([]record, h.operators)
+	records := make([]record, len(h.profiles))
 	days := h.days(min(from, at)/1000-longestQuery, max(to, at)/1000)
 	fortnight := h.days(at/1000-14*24*hour, at/1000)
 	var t, past timeline

@@ -30,7 +30,7 @@ func TestTheNightIsCovered(t *testing.T) {
 	location, err := time.LoadLocation("America/Santiago")
 	require.NoError(t, err)
 	for operators := 10; operators <= 40; operators++ {
-		h := newHistory(newModel(uint64(operators), operators, location))
+		h := newHistory(uint64(operators), operators, location)
 		for number := 2100; number < 2107; number++ {
 			days := h.days(h.dayStart(number), h.dayStart(number+1)-1)
 			require.Len(t, days, 1)
@@ -67,7 +67,7 @@ func TestDaysFollowEachOther(t *testing.T) {
 	for _, zone := range []string{"America/Santiago", "Europe/Madrid", "Pacific/Apia"} {
 		location, err := time.LoadLocation(zone)
 		require.NoError(t, err)
-		m := newModel(1, 1, location)
+		m := newHistory(1, 1, location)
 		lengths := map[int64]bool{}
 		for number := range 800 {
 			start, end := m.dayStart(number), m.dayStart(number+1)
@@ -80,7 +80,7 @@ func TestDaysFollowEachOther(t *testing.T) {
 		assert.Contains(t, lengths, int64(25*hour))
 		assert.Equal(t, -1, m.dayOf(m.dayStart(0)-1))
 	}
-	first := time.Unix(newModel(1, 1, time.UTC).dayStart(0), 0).UTC()
+	first := time.Unix(newHistory(1, 1, time.UTC).dayStart(0), 0).UTC()
 	assert.Equal(t, (int(first.Weekday())+6)%7, day{}.weekday())
 }
 
@@ -93,7 +93,7 @@ func TestNoQueryIsLost(t *testing.T) {
 		if seed%2 == 0 { // shortly before the end of a day
 			now = time.Date(2026, 5, 13, dayBegins-1, 50, 0, 0, time.UTC)
 		}
-		h := newHistory(newModel(seed, 1+random.IntN(12), time.UTC))
+		h := newHistory(seed, 1+random.IntN(12), time.UTC)
 		last := now.Add(-24 * time.Hour).UnixMilli()
 		longest := []time.Duration{2 * time.Second, time.Minute, 10 * time.Minute, 5 * time.Hour}[seed/2%4]
 		for range 40 {
@@ -122,7 +122,7 @@ func TestNoQueryIsLost(t *testing.T) {
 // handle the queue of a backlog, and the next day before they are done.
 func TestAQueueDrainsIntoTheNextDay(t *testing.T) {
 	t.Parallel()
-	h := newHistory(newModel(1, 20, time.UTC))
+	h := newHistory(1, 20, time.UTC)
 	midnight := time.Date(2026, 5, 13, dayBegins, 0, 0, 0, time.UTC)
 	h = h.with(ScenarioBacklog, midnight.Add(-40*time.Minute))
 	h = h.with(ScenarioNormal, midnight.Add(-3*time.Minute-30*time.Second))
@@ -168,7 +168,7 @@ func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
 // day, and compares the sums.
 func TestSumsAreThoseOfTheMoments(t *testing.T) {
 	t.Parallel()
-	h := newHistory(newModel(3, 6, time.UTC))
+	h := newHistory(3, 6, time.UTC)
 	ordinary := h
 	at := present.Add(-10 * time.Hour)
 	for _, s := range []Scenario{ScenarioQuiet, ScenarioNormal, ScenarioBacklog, ScenarioNormal, ScenarioBacklog, ScenarioQuiet} {
@@ -208,7 +208,7 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 
 func TestWorkdays(t *testing.T) {
 	t.Parallel()
-	h := newHistory(newModel(1, 300, time.UTC))
+	h := newHistory(1, 300, time.UTC)
 	days := h.days(present.Unix(), present.Unix())
 	duringBreaks, longWaits := 0, 0
 	for rank := range h.able {
@@ -259,7 +259,7 @@ func TestFaultNamesAreUnique(t *testing.T) {
 
 func TestActiveUsersAreDistinct(t *testing.T) {
 	t.Parallel()
-	m := newModel(1, 10, time.UTC)
+	m := newHistory(1, 10, time.UTC)
 	for visits := range int64(2000) {
 		active := m.activeUsers(visits, visits/10)
 		require.GreaterOrEqual(t, active, visits/10)
@@ -272,18 +272,18 @@ func TestActiveUsersAreDistinct(t *testing.T) {
 // BenchmarkOperators24h answers a day's window for 10,000 operators.
 func BenchmarkOperators24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	team.operators(b.Context(), last24h, present)
+	team.history.operators(b.Context(), last24h, present)
 	for b.Loop() {
-		encode(team.operators(b.Context(), last24h, present))
+		encode(team.history.operators(b.Context(), last24h, present))
 	}
 }
 
 // BenchmarkDashboard24h answers a day's window for 10,000 operators.
 func BenchmarkDashboard24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	team.dashboard(b.Context(), "0", last24h, present)
+	team.history.dashboard(b.Context(), "", last24h, present)
 	for b.Loop() {
-		encode(team.dashboard(b.Context(), "0", last24h, present))
+		encode(team.history.dashboard(b.Context(), "", last24h, present))
 	}
 }
 
@@ -291,7 +291,7 @@ func BenchmarkDashboard24h(b *testing.B) {
 func BenchmarkMonth(b *testing.B) {
 	for b.Loop() {
 		team := newTestTeam(b, 50, present)
-		encode(team.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present))
+		encode(team.history.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present))
 	}
 }
 
@@ -299,8 +299,8 @@ func BenchmarkMonth(b *testing.B) {
 // hours ago.
 func BenchmarkBacklog24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	team.setScenario(ScenarioBacklog, present.Add(-5*time.Hour))
+	team.history = team.history.with(ScenarioBacklog, present.Add(-5*time.Hour))
 	for b.Loop() {
-		encode(team.operators(b.Context(), last24h, present))
+		encode(team.history.operators(b.Context(), last24h, present))
 	}
 }

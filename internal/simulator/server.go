@@ -29,6 +29,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"mime"
 	"net/http"
 	"net/url"
@@ -119,37 +120,20 @@ type Export struct {
 // goroutines.
 type Server struct {
 	now    func() time.Time
-	teams  []*team // in the order of Options
 	mux    http.ServeMux
 	closed chan struct{}
 	once   sync.Once
+	teams  []*team // in the order of Options
 
-	mu      sync.Mutex
+	mu      sync.Mutex // also for what changes in teams
 	exports []Export
 }
 
 type team struct {
 	Team
-	profiles []*profile
-
-	mu      sync.Mutex
-	present history
+	history history
 	faults  map[chattonic.Endpoint]Fault
 	calls   map[chattonic.Endpoint]int
-}
-
-// history returns what happens in the team as the scenarios are now.
-func (t *team) history() history {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.present
-}
-
-// setScenario starts a scenario with the next full second.
-func (t *team) setScenario(s Scenario, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.present = t.present.with(s, now)
 }
 
 // New returns a Server. It fails where the options name no team, or one that
@@ -192,21 +176,12 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	case operators < 1 || operators > maxOperators:
 		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
 	}
-	seeds := []uint64{config.Seed, uint64(operators)}
-	for _, c := range []byte(config.Codename) {
-		seeds = append(seeds, uint64(c))
-	}
-	model := newModel(key(seeds...), operators, location)
-	t := &team{
-		Team:    config,
-		present: newHistory(model),
-		faults:  map[chattonic.Endpoint]Fault{},
-		calls:   map[chattonic.Endpoint]int{},
-	}
-	for i := range operators {
-		t.profiles = append(t.profiles, newProfile(model.seed, uint64(i)))
-	}
-	s.teams = append(s.teams, t)
+	seed := fnv.New64a()
+	fmt.Fprint(seed, config.Seed, operators, config.Codename)
+	s.teams = append(s.teams, &team{
+		Team: config, history: newHistory(mix(seed.Sum64()), operators, location),
+		faults: map[chattonic.Endpoint]Fault{}, calls: map[chattonic.Endpoint]int{},
+	})
 	return nil
 }
 
@@ -219,19 +194,23 @@ func (s *Server) team(codename string) *team {
 	return nil
 }
 
-// teamsNamed returns the team with the codename, or all teams for "".
-func (s *Server) teamsNamed(codename string) ([]*team, error) {
-	if codename == "" {
-		return s.teams, nil
-	}
-	if t := s.team(codename); t != nil {
-		return []*team{t}, nil
-	}
+// change changes the team with the codename, or all teams for "".
+func (s *Server) change(codename string, change func(*team)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var names []string
+	found := false
 	for _, t := range s.teams {
+		if codename == "" || codename == t.Codename {
+			change(t)
+			found = true
+		}
 		names = append(names, t.Codename)
 	}
-	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
+	if !found {
+		return fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
+	}
+	return nil
 }
 
 // SetScenario starts a scenario, for the team with the codename or, if that is
@@ -241,15 +220,8 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 	if !slices.Contains(Scenarios(), scenario) {
 		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, list(Scenarios()))
 	}
-	teams, err := s.teamsNamed(codename)
-	if err != nil {
-		return err
-	}
 	now := s.now()
-	for _, t := range teams {
-		t.setScenario(scenario, now)
-	}
-	return nil
+	return s.change(codename, func(t *team) { t.history = t.history.with(scenario, now) })
 }
 
 // SetFault has requests meet a fault, in place of the one before: those of the
@@ -257,10 +229,6 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 // to all if that is empty. The zero Fault ends faults. It fails where a name is
 // unknown.
 func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
-	teams, err := s.teamsNamed(codename)
-	if err != nil {
-		return err
-	}
 	var names, chosen []chattonic.Endpoint
 	for _, e := range endpoints {
 		names = append(names, e.name)
@@ -271,10 +239,11 @@ func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fa
 	if chosen == nil {
 		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, list(names))
 	}
-	for _, t := range teams {
-		t.setFaults(chosen, fault)
-	}
-	return nil
+	return s.change(codename, func(t *team) {
+		for _, name := range chosen {
+			t.faults[name] = fault
+		}
+	})
 }
 
 // list lists names in a message.
@@ -289,13 +258,12 @@ func list[N ~string](names []N) string {
 // Calls returns how many requests of a team reached an endpoint, also those that
 // were refused or met a fault. An unknown team or endpoint had none.
 func (s *Server) Calls(codename string, endpoint chattonic.Endpoint) int {
-	t := s.team(codename)
-	if t == nil {
-		return 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.team(codename); t != nil {
+		return t.calls[endpoint]
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.calls[endpoint]
+	return 0
 }
 
 // Exports returns the NPS exports that were asked for, at most the last 1000, in
@@ -322,16 +290,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		s.send(w, r, refuse(http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)), Fault{})
 		return
 	}
-	fault := t.call(e.name)
+	fault := s.call(t, e.name)
 	switch {
 	case fault.Delay > 0 && !s.wait(r.Context(), fault.Delay), fault.Cut == CutBeforeHeader:
 		panic(http.ErrAbortHandler)
 	case fault.Handler != nil:
 		fault.Handler.ServeHTTP(w, r)
-	case fault.replaces():
-		s.send(w, r, fault.answer(), fault)
 	default:
-		a := s.answer(r, t, e)
+		a, replaced := fault.answer()
+		if !replaced {
+			a = s.answer(r, t, e)
+		}
 		if r.Context().Err() != nil { // the answer was cut short, for a client that has gone
 			panic(http.ErrAbortHandler)
 		}
@@ -342,12 +311,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 // answer is what is sent, if no fault meets it on the way.
 type answer struct {
 	status int
-	header http.Header
 	body   []byte
-}
-
-func newAnswer(status int, body []byte) answer {
-	return answer{status, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body}
 }
 
 // encode returns the JSON of what has one.
@@ -361,103 +325,86 @@ func encode(value any) []byte {
 
 // refuse returns an answer that says why there is no other one.
 func refuse(status int, message string) answer {
-	a := newAnswer(status, encode(map[string]any{"status": false, "message": message}))
-	switch status {
-	case http.StatusMethodNotAllowed:
-		a.header.Set("Allow", http.MethodGet)
-	case http.StatusUnauthorized:
-		a.header.Set("WWW-Authenticate", "Bearer")
-	}
-	return a
+	return answer{status, encode(map[string]any{"status": false, "message": message})}
 }
 
 // answer returns the answer that a request gets without faults.
 func (s *Server) answer(r *http.Request, t *team, e endpoint) answer {
-	q, status, err := check(r, t, e)
-	if err != nil {
-		return refuse(status, err.Error())
+	switch {
+	case r.Method != http.MethodGet:
+		return refuse(http.StatusMethodNotAllowed, "the method must be GET")
+	case r.Header.Get("Authorization") != "Bearer "+t.Token:
+		return refuse(http.StatusUnauthorized, "the access token is missing or wrong")
 	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "the query cannot be read")
+	}
+	window, err := check(r.Header, query, t, e)
+	if err != nil {
+		return refuse(http.StatusBadRequest, err.Error())
+	}
+	s.mu.Lock()
+	h := t.history
+	if e.name == chattonic.EndpointNPS {
+		s.exports = append(s.exports, Export{Codename: t.Codename, Window: window, UserType: chattonic.UserType(query.Get("typeUser"))})
+		s.exports = s.exports[max(0, len(s.exports)-maxExports):]
+	}
+	s.mu.Unlock()
 	var body []byte
 	switch {
-	case e.name == chattonic.EndpointNPS:
-		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
+	case e.name == chattonic.EndpointNPS: // the answer is empty
 	case t.Documented && e.name == chattonic.EndpointOperators:
 		body = operatorsFixture
 	case t.Documented:
 		body = dashboardFixture
 	case e.name == chattonic.EndpointOperators:
-		body = encode(t.operators(r.Context(), q.window, s.now()))
+		body = encode(h.operators(r.Context(), window, s.now()))
+	case t.Buckets:
+		body = encode(h.dashboard(r.Context(), query.Get("dateFormatGroup"), window, s.now()))
 	default:
-		body = encode(t.dashboard(r.Context(), q.format, q.window, s.now()))
+		body = encode(h.dashboard(r.Context(), "", window, s.now()))
 	}
-	return newAnswer(http.StatusOK, body)
+	return answer{http.StatusOK, body}
 }
 
-func (s *Server) export(e Export) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.exports = append(s.exports, e)
-	s.exports = s.exports[max(0, len(s.exports)-maxExports):]
-}
-
-// request is what a request asks for.
-type request struct {
-	window   chattonic.Window
-	format   string
-	userType chattonic.UserType
-}
-
-// check refuses, with an HTTP status, a request that is not as documented.
-func check(r *http.Request, t *team, e endpoint) (request, int, error) {
-	if r.Method != http.MethodGet {
-		return request{}, http.StatusMethodNotAllowed, errors.New("the method must be GET")
-	}
-	if r.Header.Get("Authorization") != "Bearer "+t.Token {
-		return request{}, http.StatusUnauthorized, errors.New("the access token is missing or wrong")
-	}
+// check returns the window that a request is about. It fails where the request is
+// not as documented.
+func check(header http.Header, query url.Values, t *team, e endpoint) (window chattonic.Window, err error) {
 	for _, name := range []string{"Accept", "Content-Type"} {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get(name)); err != nil || kind != "application/json" {
-			return request{}, http.StatusBadRequest, fmt.Errorf("the header %s must be application/json", name)
+		if kind, _, err := mime.ParseMediaType(header.Get(name)); err != nil || kind != "application/json" {
+			return window, fmt.Errorf("the header %s must be application/json", name)
 		}
-	}
-	q, err := checkQuery(r.URL.RawQuery, t, e)
-	return q, http.StatusBadRequest, err
-}
-
-func checkQuery(rawQuery string, t *team, e endpoint) (q request, err error) {
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return q, errors.New("the query cannot be read")
 	}
 	for _, name := range e.parameters {
-		if len(values[name]) != 1 {
-			return q, fmt.Errorf("the parameter %s must be there once", name)
+		if len(query[name]) != 1 {
+			return window, fmt.Errorf("the parameter %s must be there once", name)
 		}
 	}
-	for name := range values {
+	for name := range query {
 		if !slices.Contains(e.parameters, name) {
-			return q, fmt.Errorf("unknown parameter %q: use %s", name, list(e.parameters))
+			return window, fmt.Errorf("unknown parameter %q: use %s", name, list(e.parameters))
 		}
 	}
-	for i, date := range []*time.Time{&q.window.Start, &q.window.End} {
+	for i, date := range []*time.Time{&window.Start, &window.End} {
 		name := e.parameters[i]
-		*date, err = time.Parse(dateForm, values.Get(name))
-		if err != nil || date.Format(dateForm) != values.Get(name) {
-			return q, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
+		*date, err = time.Parse(dateForm, query.Get(name))
+		if err != nil || date.Format(dateForm) != query.Get(name) {
+			return window, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
 		}
 	}
-	q.format, q.userType = values.Get("dateFormatGroup"), chattonic.UserType(values.Get("typeUser"))
+	format := query.Get("dateFormatGroup")
 	switch {
-	case q.window.End.Before(q.window.Start):
+	case window.End.Before(window.Start):
 		err = errors.New("startDate must not be after endDate")
-	case e.name == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
+	case e.name == chattonic.EndpointDashboard && query.Get("queryName") != "dashboard":
 		err = errors.New("queryName must be dashboard")
-	case e.name == chattonic.EndpointDashboard && q.format == "":
+	case e.name == chattonic.EndpointDashboard && format == "":
 		err = errors.New("dateFormatGroup must not be empty")
-	case e.name == chattonic.EndpointDashboard && t.Buckets:
-		err = checkDateFormat(q.format)
-	case e.name == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
+	case t.Buckets && strings.Contains(dateFormat(time.Time{}).Replace(strings.ReplaceAll(format, "%%", "")), "%"):
+		err = fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
+	case e.name == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), chattonic.UserType(query.Get("typeUser"))):
 		err = fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
 	}
-	return q, err
+	return window, err
 }

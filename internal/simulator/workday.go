@@ -16,13 +16,6 @@ const (
 	smallTeam = 21
 	// shiftLength is the length of a shift in seconds.
 	shiftLength = 9 * hour
-	// breakEvery is how many seconds pass from one break to the next. Each of
-	// crewPlaces operators whose shifts follow each other has breaks of its own.
-	breakEvery, crewPlaces = 3 * hour, 6
-	// leastWork is how many seconds an operator works at least before the first
-	// break and after the last.
-	leastWork = 40 * minute
-
 	// maxLoad is how many queries an operator handles at a time, at most.
 	maxLoad = 2
 	// giveUpAfter is how many seconds a user waits before giving up.
@@ -66,26 +59,6 @@ func key(values ...uint64) uint64 {
 // unit turns a key into a number from 0 up to but not including 1.
 func unit(key uint64) float64 { return float64(key>>11) / (1 << 53) }
 
-// model is what of a team never changes.
-type model struct {
-	seed      uint64
-	operators int
-	// able holds the operators whose accounts are in use. An operator's index in
-	// it is the operator's rank.
-	able     []int
-	location *time.Location
-}
-
-func newModel(seed uint64, operators int, location *time.Location) *model {
-	m := &model{seed: seed, operators: operators, location: location}
-	for i := range operators {
-		if operators < 4 || i%15 != 3 { // else an account that nobody ever used
-			m.able = append(m.able, i)
-		}
-	}
-	return m
-}
-
 // day is a simulated day, in seconds since 1970. The days are counted from
 // 2020-01-01.
 type day struct {
@@ -94,43 +67,32 @@ type day struct {
 }
 
 // dayStart returns the first second of a simulated day.
-func (m *model) dayStart(number int) int64 {
-	return time.Date(2020, time.January, 1+number, dayBegins, 0, 0, 0, m.location).Unix()
+func (h history) dayStart(number int) int64 {
+	return time.Date(2020, time.January, 1+number, dayBegins, 0, 0, 0, h.location).Unix()
 }
 
 // origin returns the beginning of the history in milliseconds since 1970.
-func (m *model) origin() int64 { return m.dayStart(0) * 1000 }
+func (h history) origin() int64 { return h.dayStart(0) * 1000 }
 
 // dayOf returns the number of the day of a second.
-func (m *model) dayOf(second int64) int {
-	number := int((second-m.dayStart(0))/(24*hour)) + 1
-	for m.dayStart(number) > second {
+func (h history) dayOf(second int64) int {
+	number := int((second-h.dayStart(0))/(24*hour)) + 1
+	for h.dayStart(number) > second {
 		number--
 	}
 	return number
 }
 
 // days returns the days of the history from one second to another.
-func (m *model) days(from, to int64) (days []day) {
-	for number := max(0, m.dayOf(from)); m.dayStart(number) <= to; number++ {
-		days = append(days, day{number, m.dayStart(number), m.dayStart(number + 1)})
+func (h history) days(from, to int64) (days []day) {
+	for number := max(0, h.dayOf(from)); h.dayStart(number) <= to; number++ {
+		days = append(days, day{number, h.dayStart(number), h.dayStart(number + 1)})
 	}
 	return days
 }
 
 // weekday counts from Monday, 0.
 func (d day) weekday() int { return (d.number + 2) % 7 }
-
-// daysOff is how many of seven operators have the day off. Mondays are busy.
-func (m *model) daysOff(d day) int {
-	switch {
-	case len(m.able) < smallTeam || d.weekday() == 0:
-		return 1
-	case d.weekday() >= 5:
-		return 3
-	}
-	return 2
-}
 
 // state is what an operator does; 0 is for who has no status.
 type state uint8
@@ -150,38 +112,37 @@ type step struct {
 }
 
 // shift appends the steps of an operator's shift, unless the operator has the day
-// off. There are an early and a late crew, and the operators in between.
-func (m *model) shift(steps []step, rank int, d day) []step {
-	count := len(m.able)
+// off. There are an early and a late crew, and the operators in between. Mondays
+// are busy.
+func (h history) shift(steps []step, rank int, d day) []step {
+	count := len(h.able)
+	crew, daysOff := 5+count/25, 2 // of seven operators
+	switch {
+	case count < smallTeam:
+		crew, daysOff = min(3, count/3), 1
+	case d.weekday() == 0:
+		daysOff = 1
+	case d.weekday() >= 5:
+		daysOff = 3
+	}
 	place := (rank + d.number/7*(count-1)) % count // changes from week to week
-	if (place+d.weekday())%7 < m.daysOff(d) {
+	if (place+d.weekday())%7 < daysOff {
 		return steps
 	}
-	crew := min(3, count/3)
-	if count >= smallTeam {
-		crew = 5 + count/25
-	}
 	start := d.start
-	switch between := count - 2*crew; {
-	case place < crew:
-	case place >= count-crew:
+	if place >= count-crew {
 		start = d.end - shiftLength
-	default: // from 09:00 to 13:00
-		start += 5*hour + int64((place-crew+1)*4*hour/between) +
-			int64(key(m.seed, forStart, uint64(d.number), uint64(rank))%(10*minute))
+	} else if place >= crew { // from 09:00 to 13:00
+		start += 5*hour + int64((place-crew+1)*4*hour/(count-2*crew)) +
+			int64(key(h.seed, forStart, uint64(d.number), uint64(rank))%(10*minute))
 	}
-	end := start + shiftLength
 	steps = append(steps, step{start, online})
-	for at := d.start + int64(place%crewPlaces*breakEvery/crewPlaces); at < end-leastWork; at += breakEvery {
-		switch {
-		case at < start+leastWork:
-		case at < start+breakEvery || at >= start+2*breakEvery:
-			steps = append(steps, step{at, away}, step{at + 10*minute, online})
-		default: // a meal
-			steps = append(steps, step{at, away}, step{at + 25*minute, online})
-		}
+	for i, length := range []int64{10 * minute, 20 * minute, 10 * minute} { // in the middle is a meal
+		// Of those who begin together, no two in a row have a break at the same time.
+		at := start + hour + int64(place%6*20*minute+i*3*hour)
+		steps = append(steps, step{at, away}, step{at + length, online})
 	}
-	return append(steps, step{end, offline})
+	return append(steps, step{start + shiftLength, offline})
 }
 
 // outcome is how a query ends.
@@ -230,22 +191,22 @@ func (q *query) giveUp(at int64) { q.taken, q.ended, q.outcome = at, at, gaveUp 
 // queries appends the queries that an operator has in a shift. The operator takes
 // them in the order in which they came, and none that would last into a break or
 // beyond the shift.
-func (m *model) queries(queries []query, rank int, d day, shift []step) []query {
+func (h history) queries(queries []query, rank int, d day, shift []step) []query {
 	if len(shift) == 0 {
 		return queries
 	}
-	pace := int64(80 + key(m.seed, forPace, uint64(rank))%41) // in percent of the usual times
+	pace := int64(80 + key(h.seed, forPace, uint64(rank))%41) // in percent of the usual times
 	var free [maxLoad]int64                                   // when the operator has time for another query
-	random := key(m.seed, forQueries, uint64(d.number), uint64(rank))
+	random := key(h.seed, forQueries, uint64(d.number), uint64(rank))
 	start, end, last := shift[0].at, shift[len(shift)-1].at, int64(0)
 	for arrived := start; ; {
 		random = mix(random)
 		gap := 250 + int64(random%400)
-		if h := (arrived - d.start) / hour; h >= 6 && h < 10 { // from 10:00 to 14:00
+		if at := arrived - d.start; at >= 6*hour && at < 10*hour { // from 10:00 to 14:00
 			gap = gap * 8 / 10
 		}
 		arrived += gap * pace / 100
-		if arrived >= end-giveUpAfter {
+		if arrived >= end-40*minute {
 			return queries
 		}
 		u := unit(mix(random + 1))
