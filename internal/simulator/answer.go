@@ -63,7 +63,7 @@ func newProfile(seed, operator uint64) *profile {
 // operator is an operator of the answer.
 type operator struct {
 	*profile
-	Status               string  `json:"status,omitempty"`
+	Status               state   `json:"status,omitempty"`
 	OnlineTime           float64 `json:"onlineTime"`
 	AwayTime             float64 `json:"awayTime"`
 	FreeTime             float64 `json:"freeTime"`
@@ -87,10 +87,10 @@ func (h history) operators(ctx context.Context, window chattonic.Window, now tim
 	}{Status: true}
 	for i, r := range h.records(ctx, from, to, now.UnixMilli()) {
 		o := operator{
-			profile: h.profiles[i], Status: r.state.String(),
+			profile: h.profiles[i], Status: r.state,
 			OnlineTime: seconds(r.online), AwayTime: seconds(r.away), FreeTime: seconds(r.free),
 			QueriesAssigned: r.assigned, QueriesResolved: r.ended.resolved(),
-			SumDuration: seconds(r.handled), AvgDurationResolved: ratio(seconds(r.handled), r.ended.resolved()),
+			SumDuration: seconds(r.handled), AvgDurationResolved: seconds(r.handled)/float64(max(1, r.ended.resolved())),
 			NPS: r.ended.nps(), NumberOfResponsesNPS: r.ended.answers(), QueryInProgress: r.load,
 		}
 		if r.login != 0 {
@@ -105,16 +105,10 @@ func (h history) operators(ctx context.Context, window chattonic.Window, now tim
 
 func seconds(millis int64) float64 { return float64(millis) / 1000 }
 
-// ratio returns x/count, and 0 for a count of 0.
-func ratio(x float64, count int64) float64 {
-	if count == 0 {
-		return 0
-	}
-	return x / float64(count)
+// percent returns x of count in percent, to two decimals.
+func percent(x, count int64) float64 {
+	return math.Round(10000*float64(x)/float64(max(1, count))) / 100
 }
-
-// percent returns x/count in percent, to two decimals.
-func percent(x, count int64) float64 { return math.Round(10000*ratio(float64(x), count)) / 100 }
 
 // row is a row of the dashboard.
 type row struct {
@@ -201,8 +195,8 @@ func (r *row) add(ctx context.Context, h history, from, to int64) {
 // clamp returns the ends of a window, moved into what has happened by now, in
 // milliseconds since 1970.
 func (h history) clamp(window chattonic.Window, now time.Time) (from, to int64) {
-	latest := max(h.origin(), now.UnixMilli())
-	inside := func(t time.Time) int64 { return min(latest, max(h.origin(), t.UnixMilli())) }
+	first := h.dayStart(0) * 1000
+	inside := func(t time.Time) int64 { return max(first, min(now.UnixMilli(), t.UnixMilli())) }
 	return inside(window.Start), inside(window.End)
 }
 
@@ -228,15 +222,12 @@ func (h history) extras(until int64) (count int64) {
 func (h history) visits(until int64) (count int64) {
 	today := h.dayOf(until / 1000)
 	dayVisits := func(number int) float64 {
-		mood := 0.92 + 0.16*unit(key(h.seed, forVisits, uint64(number)))
-		return math.Floor(10 + visitsEach*float64(len(h.profiles))*weekdays[day{number: number}.weekday()]*mood)
+		return math.Floor(float64(visitsEach*len(h.profiles)) * weekdays[day{number: number}.weekday()])
 	}
 	for number := range today {
 		count += int64(dayVisits(number))
 	}
-	start, end := h.dayStart(today), h.dayStart(today+1)
-	hours := 24 * float64(until-start*1000) / float64((end-start)*1000)
-	passed := 0.0
+	hours, passed := float64(until-h.dayStart(today)*1000)/(hour*1000), 0.0
 	for i, weight := range hourly {
 		passed += weight * min(1, max(0, hours-float64(i)))
 	}

@@ -68,25 +68,17 @@ func oneOrAll(kind, name string) string {
 	return kind + " " + name
 }
 
-// controlRow is a team on the control page.
-type controlRow struct {
-	Team
-	Pending  int64
-	Online   int
-	Scenario Scenario
-	Faults   string // the endpoints that have a fault, with it
-}
-
-func (s *Server) controlRows(ctx context.Context) (rows []controlRow) {
+// controlRows returns the teams as the control page shows them.
+func (s *Server) controlRows(ctx context.Context) (rows []map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().UnixMilli()
 	for _, t := range s.teams {
-		row := controlRow{Team: t.Team, Scenario: t.history.periods[len(t.history.periods)-1].scenario}
+		pending, onlineNow := int64(0), 0
 		for _, record := range t.history.records(ctx, now, now, now) {
-			row.Pending += record.waiting
+			pending += record.waiting
 			if record.state == online {
-				row.Online++
+				onlineNow++
 			}
 		}
 		var faults []string
@@ -95,8 +87,10 @@ func (s *Server) controlRows(ctx context.Context) (rows []controlRow) {
 				faults = append(faults, fmt.Sprintf("%s (%s)", e.name, label))
 			}
 		}
-		row.Faults = cmp.Or(strings.Join(faults, ", "), "none")
-		rows = append(rows, row)
+		rows = append(rows, map[string]any{
+			"Team": t.Team, "Pending": pending, "Online": onlineNow, "Faults": cmp.Or(strings.Join(faults, ", "), "none"),
+			"Scenario": t.history.periods[len(t.history.periods)-1].scenario,
+		})
 	}
 	return rows
 }

@@ -3,7 +3,6 @@ package simulator
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -164,6 +163,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault)
 		size = 64
 	}
 	w.WriteHeader(a.status)
+	if f.Drip > 0 || f.Cut == CutInBody {
+		s.write(w, r, nil, 0) // sends the header
+	}
 	for piece := range slices.Chunk(body, size) {
 		s.write(w, r, piece, f.Drip)
 	}
@@ -178,26 +180,25 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault)
 // blanks is what an endless body consists of.
 var blanks = bytes.Repeat([]byte(" "), 4096)
 
-// write sends a piece of a body after a pause. It cuts the connection where that
-// cannot be done.
+// write sends a piece of a body after a pause, or cuts the connection.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, piece []byte, pause time.Duration) {
-	if pause > 0 && !s.wait(r.Context(), pause) {
-		panic(http.ErrAbortHandler)
-	}
+	s.pause(r, pause)
 	if _, err := w.Write(piece); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	_ = http.NewResponseController(w).Flush() // a writer that cannot be flushed sends all at the end
 }
 
-// wait waits, and says whether neither the client nor the server ended that.
-func (s *Server) wait(ctx context.Context, d time.Duration) bool {
+// pause waits, and cuts the connection where the client or the server ends that.
+func (s *Server) pause(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
-	case <-ctx.Done():
-		return false
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
 	case <-s.closed:
-		return false
+		panic(http.ErrAbortHandler)
 	case <-time.After(d):
-		return true
 	}
 }

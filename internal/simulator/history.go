@@ -184,19 +184,18 @@ func (h history) adjust(steps []step, rank int) []step {
 
 // overlay puts an operator in a state during [from, to).
 func overlay(steps []step, from, to int64, s state) []step {
-	var before, after []step
-	last := offline // the state at to
+	kept, last := []step{{from, s}}, offline // last is the state at to
 	for _, step := range steps {
-		if step.at < from {
-			before = append(before, step)
-		}
 		if step.at <= to {
 			last = step.state
-		} else {
-			after = append(after, step)
+		}
+		if step.at < from || step.at > to {
+			kept = append(kept, step)
 		}
 	}
-	return slices.Concat(before, []step{{from, s}, {to, last}}, after)
+	kept = append(kept, step{to, last})
+	slices.SortStableFunc(kept, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	return kept
 }
 
 // settle returns what becomes of a query in the scenarios, and whether there is

@@ -2,19 +2,17 @@
 // tests and demonstrations. All of its data is made up.
 //
 // What happens in a team follows from its seed, codename, size, time zone and
-// scenarios alone, and is computed anew for each request: the steps and the
-// queries of an operator, with their times. An answer counts those of them that
-// lie in its window. So the answers over [a, b) and [b, c) add up to the one over
-// [a, c), for any instants to the millisecond, and nothing after the clock's
-// present exists.
+// scenarios alone. For each request the steps and the queries of every operator
+// are computed anew, with their times, and those in the window are counted. So the
+// answers over [a, b) and [b, c) add up to the one over [a, c), for any instants
+// to the millisecond, and nothing after the clock's present exists.
 //
 // Operators work in shifts, take breaks, and handle up to two queries at a time.
 // A bot serves some of the users who come; the others have a query, which waits,
 // is assigned to an operator, and is resolved or fails. Users who wait too long
 // give up, which fails their query. Some of the users whose query is resolved
-// answer the NPS question. Users and messages are counted for those whom the bot
-// serves. A simulated day runs from 04:00 to 04:00, local time of the contact
-// centre. The first one is 2020-01-01.
+// answer the NPS question. A simulated day runs from 04:00 to 04:00, local time of
+// the contact centre. The first one is 2020-01-01.
 //
 // Where the API is not documented, the simulator has conventions that it does not
 // share with the real one: durations are seconds with up to three decimals,
@@ -291,8 +289,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return
 	}
 	fault := s.call(t, e.name)
+	s.pause(r, fault.Delay)
 	switch {
-	case fault.Delay > 0 && !s.wait(r.Context(), fault.Delay), fault.Cut == CutBeforeHeader:
+	case fault.Cut == CutBeforeHeader:
 		panic(http.ErrAbortHandler)
 	case fault.Handler != nil:
 		fault.Handler.ServeHTTP(w, r)

@@ -23,9 +23,6 @@ const (
 	// leastWait is how many seconds a user waits at least, while the bot asks
 	// what the query is about.
 	leastWait = 45
-
-	failShare   = 5  // of the handled queries, in percent
-	answerShare = 35 // of the resolved queries, in percent, whose users answer the NPS question
 )
 
 // What a random number is for, so that they do not depend on each other.
@@ -33,7 +30,6 @@ const (
 	forQueries uint64 = iota + 1
 	forPace
 	forStart
-	forVisits
 	forReturn
 	forDrain
 	forName
@@ -56,9 +52,6 @@ func key(values ...uint64) uint64 {
 	return h
 }
 
-// unit turns a key into a number from 0 up to but not including 1.
-func unit(key uint64) float64 { return float64(key>>11) / (1 << 53) }
-
 // day is a simulated day, in seconds since 1970. The days are counted from
 // 2020-01-01.
 type day struct {
@@ -70,9 +63,6 @@ type day struct {
 func (h history) dayStart(number int) int64 {
 	return time.Date(2020, time.January, 1+number, dayBegins, 0, 0, 0, h.location).Unix()
 }
-
-// origin returns the beginning of the history in milliseconds since 1970.
-func (h history) origin() int64 { return h.dayStart(0) * 1000 }
 
 // dayOf returns the number of the day of a second.
 func (h history) dayOf(second int64) int {
@@ -94,16 +84,14 @@ func (h history) days(from, to int64) (days []day) {
 // weekday counts from Monday, 0.
 func (d day) weekday() int { return (d.number + 2) % 7 }
 
-// state is what an operator does; 0 is for who has no status.
-type state uint8
+// state is what an operator does, as the API calls it.
+type state string
 
 const (
-	offline state = iota + 1
-	online
-	away
+	offline state = "offline"
+	online  state = "online"
+	away    state = "away"
 )
-
-func (s state) String() string { return [...]string{"", "offline", "online", "away"}[s] }
 
 // step is the second from which on an operator is in a state.
 type step struct {
@@ -157,19 +145,16 @@ const (
 	gaveUp // before an operator took it
 )
 
-// drawOutcome draws how a handled query ends. Of the answers to the NPS question
-// 57 % are promoters, 28 % passives and 15 % detractors, which makes an NPS of
-// about 42.
-func drawOutcome(k uint64) outcome {
-	answer := mix(k) % 100
-	switch {
-	case k%100 < failShare:
+// drawOutcome draws how a handled query ends. The shares make an NPS of about 42.
+func drawOutcome(random uint64) outcome {
+	switch percent := random % 100; {
+	case percent < 5:
 		return failed
-	case k/100%100 >= answerShare:
+	case percent < 67:
 		return resolved
-	case answer < 57:
+	case percent < 86:
 		return promoter
-	case answer < 85:
+	case percent < 95:
 		return passive
 	}
 	return detractor
@@ -209,10 +194,10 @@ func (h history) queries(queries []query, rank int, d day, shift []step) []query
 		if arrived >= end-40*minute {
 			return queries
 		}
-		u := unit(mix(random + 1))
-		duration := int64(120+1080*u*u) * pace / 100
-		q := query{arrived: arrived, outcome: drawOutcome(mix(random + 2))}
-		q.taken = max(arrived+leastWait+int64(random>>32%60), last, slices.Min(free[:]))
+		share := int64(random >> 24 % 1000) // squared, so that most queries are short
+		duration := (120 + 1080*share*share/1_000_000) * pace / 100
+		q := query{arrived: arrived, outcome: drawOutcome(mix(random + 1))}
+		q.taken = max(arrived+leastWait+int64(random>>48%60), last, slices.Min(free[:]))
 		for i := 1; i+1 < len(shift); i += 2 {
 			if q.taken+duration > shift[i].at && q.taken < shift[i+1].at {
 				q.taken = shift[i+1].at
