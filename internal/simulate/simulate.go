@@ -19,10 +19,8 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-const (
-	headerTimeout = 10 * time.Second
-	shutdown      = 2 * time.Second
-)
+// shutdown is how long requests may take to end after the server.
+const shutdown = 2 * time.Second
 
 // Options are the flags of the command.
 type Options struct {
@@ -112,23 +110,28 @@ func serve(ctx context.Context, listener net.Listener, simulated *simulator.Serv
 	mux := http.NewServeMux()
 	mux.Handle("/api/", simulated)
 	mux.Handle("/", simulated.Control())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	var err error
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	var failure error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = server.Serve(listener)
+	}()
 	select {
-	case err = <-ended:
-		err = fmt.Errorf("serving the simulated API: %w", err)
+	case <-ended:
 	case <-ctx.Done():
-		defer func() { <-ended }()
 	}
 	simulated.Close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 	defer cancel()
-	if server.Shutdown(ctx) != nil {
+	if server.Shutdown(deadline) != nil {
 		_ = server.Close() // what is left had its time
 	}
-	return err
+	<-ended
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("serving the simulated API: %w", failure)
 }
 
 // Demo is a simulated Chat-Tonic with a configuration of teams that ask it.

@@ -24,15 +24,9 @@ var (
 	// weekdays weighs the days from Monday on.
 	weekdays = [7]float64{1.25, 1.05, 1, 1, 1, 0.6, 0.5}
 
-	givenNames = [...]string{
-		"Abril", "Bruno", "Camila", "Dante", "Emilia", "Facundo", "Gala", "Hugo", "Irene", "Joaquín",
-		"Kiara", "Lautaro", "Malena", "Nicolás", "Olivia", "Pedro", "Renata", "Simón", "Tamara", "Valentín",
-	}
-	familyNames = [...]string{
-		"Acosta", "Benítez", "Cabrera", "Domínguez", "Escobar", "Figueroa", "Giménez", "Herrera", "Ibarra", "Juárez",
-		"Ledesma", "Molina", "Núñez", "Ojeda", "Paredes", "Quiroga", "Rivas", "Soria", "Toledo", "Vega",
-	}
-	origins = [...]string{"Ventas", "Soporte", "Facturación", "Otras consultas"}
+	givenNames  = [...]string{"Abril", "Bruno", "Camila", "Dante", "Emilia", "Facundo", "Irene", "Joaquín", "Nicolás", "Renata"}
+	familyNames = [...]string{"Acosta", "Benítez", "Cabrera", "Figueroa", "Giménez", "Herrera", "Núñez", "Ojeda", "Quiroga", "Vega"}
+	origins     = [...]string{"Ventas", "Soporte", "Facturación", "Otras consultas"}
 )
 
 // profile is what of an operator's answer never changes.
@@ -90,7 +84,7 @@ func (h history) operators(ctx context.Context, window chattonic.Window, now tim
 			profile: h.profiles[i], Status: r.state,
 			OnlineTime: seconds(r.online), AwayTime: seconds(r.away), FreeTime: seconds(r.free),
 			QueriesAssigned: r.assigned, QueriesResolved: r.ended.resolved(),
-			SumDuration: seconds(r.handled), AvgDurationResolved: seconds(r.handled)/float64(max(1, r.ended.resolved())),
+			SumDuration: seconds(r.handled), AvgDurationResolved: seconds(r.handled) / float64(max(1, r.ended.resolved())),
 			NPS: r.ended.nps(), NumberOfResponsesNPS: r.ended.answers(), QueryInProgress: r.load,
 		}
 		if r.login != 0 {

@@ -170,15 +170,12 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault)
 		s.write(w, r, piece, f.Drip)
 	}
 	for f.Endless {
-		s.write(w, r, blanks, max(f.Drip, time.Millisecond))
+		s.write(w, r, bytes.Repeat([]byte(" "), 4096), max(f.Drip, time.Millisecond))
 	}
 	if f.Cut == CutInBody {
 		panic(http.ErrAbortHandler)
 	}
 }
-
-// blanks is what an endless body consists of.
-var blanks = bytes.Repeat([]byte(" "), 4096)
 
 // write sends a piece of a body after a pause, or cuts the connection.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, piece []byte, pause time.Duration) {

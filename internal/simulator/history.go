@@ -132,26 +132,29 @@ type timeline struct {
 	queries []query // by taken, except for those that are given up
 }
 
-// draw replaces the timeline by that of an operator on the days.
-func (t *timeline) draw(h history, rank int, days []day) {
+// draw replaces the timeline by that of an operator on the days, with the queries
+// since a second.
+func (t *timeline) draw(h history, rank int, days []day, since int64) {
 	t.steps, t.queries = t.steps[:0], t.queries[:0]
 	for _, d := range days {
 		before := len(t.steps)
 		t.steps = h.shift(t.steps, rank, d)
-		t.queries = h.queries(t.queries, rank, d, t.steps[before:])
+		if d.end > since {
+			t.queries = h.queries(t.queries, rank, d, t.steps[before:])
+		}
 	}
 	if len(h.periods) == 1 {
 		return
 	}
 	t.steps = h.adjust(t.steps, rank)
-	start, end := days[0].start, days[len(days)-1].end
+	end := days[len(days)-1].end
 	for _, p := range h.periods {
 		for n := rank; p.scenario == ScenarioBacklog; n += len(h.able) { // the further queries
 			at := p.from + int64(n)*extraEvery
 			if at >= min(p.to, end) {
 				break
 			}
-			if at >= start {
+			if at >= since {
 				t.queries = append(t.queries, query{arrived: at, taken: never, ended: never})
 			}
 		}
@@ -298,27 +301,18 @@ func (t *timeline) record(from, to, at int64) record {
 
 // records returns the records of all operators: of the window [from, to), and of
 // the moment just before at, in milliseconds since 1970. Logins are those of the
-// last two weeks. It stops early where the context ends.
+// last two weeks, or of the window. It stops early where the context ends.
 func (h history) records(ctx context.Context, from, to, at int64) []record {
 	records := make([]record, len(h.profiles))
-	days := h.days(min(from, at)/1000-longestQuery, max(to, at)/1000)
-	fortnight := h.days(at/1000-14*24*hour, at/1000)
-	var t, past timeline
+	since := min(from, at)/1000 - longestQuery
+	days := h.days(min(since, at/1000-14*24*hour), max(to, at)/1000)
+	var t timeline
 	for rank, operator := range h.able {
 		if ctx.Err() != nil {
 			break
 		}
-		t.draw(h, rank, days)
-		r := t.record(from, to, at)
-		if r.login == 0 {
-			past.steps = past.steps[:0]
-			for _, d := range fortnight {
-				past.steps = h.shift(past.steps, rank, d)
-			}
-			past.steps = h.adjust(past.steps, rank)
-			r.login = past.record(at, at, at).login
-		}
-		records[operator] = r
+		t.draw(h, rank, days, since)
+		records[operator] = t.record(from, to, at)
 	}
 	return records
 }

@@ -37,7 +37,7 @@ func TestTheNightIsCovered(t *testing.T) {
 			var crew []timeline
 			for rank := range h.able {
 				var own timeline
-				own.draw(h, rank, days)
+				own.draw(h, rank, days, 0)
 				crew = append(crew, own)
 			}
 			for at := days[0].start + 1; at < days[0].end; at += 7 * minute {
@@ -180,7 +180,7 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 	for _, h := range []history{ordinary, h} {
 		for rank := range h.able[:2] {
 			var own timeline
-			own.draw(h, rank, days)
+			own.draw(h, rank, days, 0)
 			var sum record
 			for second := start + 1; second < end; second++ {
 				p := own.at(second * 1000)
@@ -213,7 +213,7 @@ func TestWorkdays(t *testing.T) {
 	duringBreaks, longWaits := 0, 0
 	for rank := range h.able {
 		var own timeline
-		own.draw(h, rank, days)
+		own.draw(h, rank, days, 0)
 		if len(own.steps) == 0 {
 			require.Empty(t, own.queries)
 			continue

@@ -48,17 +48,30 @@ const (
 	maxExports = 1000
 )
 
+//go:embed fixtures/operators.json
+var operatorsFixture []byte
+
+//go:embed fixtures/dashboard.json
+var dashboardFixture []byte
+
+// OperatorsFixture returns the documented answer of the operators endpoint.
+func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
+
+// DashboardFixture returns the documented answer of the dashboard endpoint.
+func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
+
 // endpoint is what a Server answers.
 type endpoint struct {
 	name       chattonic.Endpoint
 	path       string
 	parameters []string
+	documented []byte
 }
 
 var endpoints = []endpoint{
-	{chattonic.EndpointOperators, "operator", []string{"startDate", "endDate"}},
-	{chattonic.EndpointDashboard, "bigquery", []string{"startDate", "endDate", "dateFormatGroup", "queryName"}},
-	{chattonic.EndpointNPS, "nps/export", []string{"startDate", "endDate", "typeUser"}},
+	{chattonic.EndpointOperators, "operator", []string{"startDate", "endDate"}, operatorsFixture},
+	{chattonic.EndpointDashboard, "bigquery", []string{"startDate", "endDate", "dateFormatGroup", "queryName"}, dashboardFixture},
+	{chattonic.EndpointNPS, "nps/export", []string{"startDate", "endDate", "typeUser"}, nil},
 }
 
 // Team is a simulated team.
@@ -80,18 +93,6 @@ type Team struct {
 	// documented single row with the date "0".
 	Buckets bool
 }
-
-//go:embed fixtures/operators.json
-var operatorsFixture []byte
-
-//go:embed fixtures/dashboard.json
-var dashboardFixture []byte
-
-// OperatorsFixture returns the documented answer of the operators endpoint.
-func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
-
-// DashboardFixture returns the documented answer of the dashboard endpoint.
-func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
 
 // Options is what a Server simulates.
 type Options struct {
@@ -206,7 +207,7 @@ func (s *Server) change(codename string, change func(*team)) error {
 		names = append(names, t.Codename)
 	}
 	if !found {
-		return fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
+		return fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -215,8 +216,12 @@ func (s *Server) change(codename string, change func(*team)) error {
 // empty, for all. It takes effect with the clock's next full second and
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
-	if !slices.Contains(Scenarios(), scenario) {
-		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, list(Scenarios()))
+	var names []string
+	for _, s := range scenarios {
+		names = append(names, string(s.Name))
+	}
+	if !slices.Contains(names, string(scenario)) {
+		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, strings.Join(names, ", "))
 	}
 	now := s.now()
 	return s.change(codename, func(t *team) { t.history = t.history.with(scenario, now) })
@@ -227,30 +232,22 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 // to all if that is empty. The zero Fault ends faults. It fails where a name is
 // unknown.
 func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
-	var names, chosen []chattonic.Endpoint
+	var names []string
+	var chosen []chattonic.Endpoint
 	for _, e := range endpoints {
-		names = append(names, e.name)
+		names = append(names, string(e.name))
 		if endpoint == "" || endpoint == e.name {
 			chosen = append(chosen, e.name)
 		}
 	}
 	if chosen == nil {
-		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, list(names))
+		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, strings.Join(names, ", "))
 	}
 	return s.change(codename, func(t *team) {
 		for _, name := range chosen {
 			t.faults[name] = fault
 		}
 	})
-}
-
-// list lists names in a message.
-func list[N ~string](names []N) string {
-	var texts []string
-	for _, name := range names {
-		texts = append(texts, string(name))
-	}
-	return strings.Join(texts, ", ")
 }
 
 // Calls returns how many requests of a team reached an endpoint, also those that
@@ -350,21 +347,17 @@ func (s *Server) answer(r *http.Request, t *team, e endpoint) answer {
 		s.exports = s.exports[max(0, len(s.exports)-maxExports):]
 	}
 	s.mu.Unlock()
-	var body []byte
-	switch {
-	case e.name == chattonic.EndpointNPS: // the answer is empty
-	case t.Documented && e.name == chattonic.EndpointOperators:
-		body = operatorsFixture
-	case t.Documented:
-		body = dashboardFixture
-	case e.name == chattonic.EndpointOperators:
-		body = encode(h.operators(r.Context(), window, s.now()))
-	case t.Buckets:
-		body = encode(h.dashboard(r.Context(), query.Get("dateFormatGroup"), window, s.now()))
-	default:
-		body = encode(h.dashboard(r.Context(), "", window, s.now()))
+	format := ""
+	if t.Buckets {
+		format = query.Get("dateFormatGroup")
 	}
-	return answer{http.StatusOK, body}
+	switch {
+	case t.Documented || e.name == chattonic.EndpointNPS:
+		return answer{http.StatusOK, e.documented}
+	case e.name == chattonic.EndpointOperators:
+		return answer{http.StatusOK, encode(h.operators(r.Context(), window, s.now()))}
+	}
+	return answer{http.StatusOK, encode(h.dashboard(r.Context(), format, window, s.now()))}
 }
 
 // check returns the window that a request is about. It fails where the request is
@@ -382,7 +375,7 @@ func check(header http.Header, query url.Values, t *team, e endpoint) (window ch
 	}
 	for name := range query {
 		if !slices.Contains(e.parameters, name) {
-			return window, fmt.Errorf("unknown parameter %q: use %s", name, list(e.parameters))
+			return window, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(e.parameters, ", "))
 		}
 	}
 	for i, date := range []*time.Time{&window.Start, &window.End} {
