@@ -256,14 +256,11 @@ func (t *timeline) record(from, to, at int64) record {
 			}
 			r.state = s.state
 		}
-		if s.state == offline {
-			continue
-		}
-		elapsed := max(0, min(to, t.steps[i+1].at*1000)-max(from, s.at*1000))
-		if s.state == online {
-			r.online += elapsed
-		} else {
-			r.away += elapsed
+		switch next := t.steps[min(i+1, len(t.steps)-1)].at; s.state {
+		case online:
+			r.online += max(0, min(to, next*1000)-max(from, s.at*1000))
+		case away:
+			r.away += max(0, min(to, next*1000)-max(from, s.at*1000))
 		}
 	}
 	within := func(second int64) int64 {

@@ -39,14 +39,8 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-const (
-	// dateForm is the documented form of dates, which are in UTC.
-	dateForm = "2006-01-02T15:04:05.000Z"
-	// maxOperators bounds the size of a team.
-	maxOperators = 20_000
-	// maxExports bounds how many exports a Server remembers.
-	maxExports = 1000
-)
+// dateForm is the documented form of dates, which are in UTC.
+const dateForm = "2006-01-02T15:04:05.000Z"
 
 //go:embed fixtures/operators.json
 var operatorsFixture []byte
@@ -172,8 +166,8 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 		return errors.New("the codename is taken")
 	case config.Token == "":
 		return errors.New("the token is empty")
-	case operators < 1 || operators > maxOperators:
-		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
+	case operators < 1 || operators > 20_000:
+		return fmt.Errorf("it has %d operators: use 1 to 20000", operators)
 	}
 	seed := fnv.New64a()
 	fmt.Fprint(seed, config.Seed, operators, config.Codename)
@@ -217,14 +211,14 @@ func (s *Server) change(codename string, change func(*team)) error {
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
 	var names []string
-	for _, s := range scenarios {
-		names = append(names, string(s.Name))
+	for _, known := range scenarios {
+		if known.Name == scenario {
+			now := s.now()
+			return s.change(codename, func(t *team) { t.history = t.history.with(scenario, now) })
+		}
+		names = append(names, string(known.Name))
 	}
-	if !slices.Contains(names, string(scenario)) {
-		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, strings.Join(names, ", "))
-	}
-	now := s.now()
-	return s.change(codename, func(t *team) { t.history = t.history.with(scenario, now) })
+	return fmt.Errorf("unknown scenario %q: use one of %s", scenario, strings.Join(names, ", "))
 }
 
 // SetFault has requests meet a fault, in place of the one before: those of the
@@ -344,7 +338,7 @@ func (s *Server) answer(r *http.Request, t *team, e endpoint) answer {
 	h := t.history
 	if e.name == chattonic.EndpointNPS {
 		s.exports = append(s.exports, Export{Codename: t.Codename, Window: window, UserType: chattonic.UserType(query.Get("typeUser"))})
-		s.exports = s.exports[max(0, len(s.exports)-maxExports):]
+		s.exports = s.exports[max(0, len(s.exports)-1000):]
 	}
 	s.mu.Unlock()
 	format := ""
