@@ -66,7 +66,7 @@ type operator struct {
 	QueriesAssigned      int64   `json:"queriesAssigned"`
 	SumDuration          float64 `json:"sumDuration"`
 	NPS                  float64 `json:"nps"`
-	LastConnection       *string `json:"lastConnection"`
+	LastConnection       any     `json:"lastConnection"`
 	NumberOfResponsesNPS int64   `json:"numberOfResponsesNps"`
 	QueryInProgress      int64   `json:"queryInProgress"`
 }
@@ -88,8 +88,7 @@ func (h history) operators(ctx context.Context, window chattonic.Window, now tim
 			NPS: r.ended.nps(), NumberOfResponsesNPS: r.ended.answers(), QueryInProgress: r.load,
 		}
 		if r.login != 0 {
-			date := time.Unix(r.login, 0).UTC().Format(dateForm)
-			o.LastConnection = &date
+			o.LastConnection = time.Unix(r.login, 0).UTC().Format(dateForm)
 		}
 		answer.Operators = append(answer.Operators, o)
 		answer.QueryPending += r.waiting

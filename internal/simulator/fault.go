@@ -19,10 +19,8 @@ type Cut int
 
 // The places.
 const (
-	// CutNowhere leaves the connection alone.
-	CutNowhere Cut = iota
 	// CutBeforeHeader cuts before anything was sent. The request is not served.
-	CutBeforeHeader
+	CutBeforeHeader Cut = iota + 1
 	// CutInBody cuts after the header and half of the body.
 	CutInBody
 )
@@ -45,7 +43,7 @@ type Fault struct {
 	ContentType string
 	// Truncate has the body end in its middle, as if it were complete.
 	Truncate bool
-	// Cut is where the connection is cut.
+	// Cut is where the connection is cut, if not 0.
 	Cut Cut
 	// Drip is the pause before every 64 bytes of the body.
 	Drip time.Duration

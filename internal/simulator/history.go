@@ -53,10 +53,6 @@ const (
 	// drainTime is how many seconds a queue takes to drain after a backlog, at
 	// least; an operator handles a query of it in drainPace seconds.
 	drainTime, drainPace = 4 * minute, 3
-	// longestQuery is more seconds than a query lasts from its arrival to its end:
-	// it waits in a backlog, drains as long, and is handled.
-	longestQuery = 2*backlogGiveUpAfter + hour
-
 	// never is a second after all times.
 	never = int64(1) << 40
 )
@@ -127,8 +123,7 @@ func (h history) with(s Scenario, now time.Time) history {
 
 // timeline is what an operator does.
 type timeline struct {
-	// steps begin and end with the operator offline.
-	steps   []step
+	steps   []step  // in order; after the last one the operator is offline
 	queries []query // by taken, except for those that are given up
 }
 
@@ -149,23 +144,16 @@ func (t *timeline) draw(h history, rank int, days []day, since int64) {
 	t.steps = h.adjust(t.steps, rank)
 	end := days[len(days)-1].end
 	for _, p := range h.periods {
-		for n := rank; p.scenario == ScenarioBacklog; n += len(h.able) { // the further queries
-			at := p.from + int64(n)*extraEvery
-			if at >= min(p.to, end) {
-				break
-			}
+		first, step := p.from+int64(rank)*extraEvery, int64(len(h.able))*extraEvery
+		for at := first; p.scenario == ScenarioBacklog && at < min(p.to, end); at += step {
 			if at >= since {
 				t.queries = append(t.queries, query{arrived: at, taken: never, ended: never})
 			}
 		}
 	}
-	settled := t.queries[:0]
-	for _, q := range t.queries {
-		if q, exists := h.settle(q); exists {
-			settled = append(settled, q)
-		}
+	for i, q := range t.queries {
+		t.queries[i] = h.settle(q)
 	}
-	t.queries = settled
 	slices.SortFunc(t.queries, func(a, b query) int { return cmp.Compare(a.taken, b.taken) })
 }
 
@@ -201,9 +189,8 @@ func overlay(steps []step, from, to int64, s state) []step {
 	return kept
 }
 
-// settle returns what becomes of a query in the scenarios, and whether there is
-// such a query.
-func (h history) settle(q query) (settled query, exists bool) {
+// settle returns what becomes of a query in the scenarios.
+func (h history) settle(q query) query {
 	for _, p := range h.periods {
 		switch {
 		case q.arrived >= p.to || q.ended <= p.from:
@@ -212,10 +199,10 @@ func (h history) settle(q query) (settled query, exists bool) {
 				q.ended, q.outcome = p.from, failed
 			}
 		case p.scenario == ScenarioQuiet:
-			if q.arrived >= p.from {
-				return q, false
-			}
 			q.giveUp(p.from)
+			if q.arrived >= p.from { // there is no such query
+				return query{arrived: never, taken: never, ended: never}
+			}
 		case p.scenario == ScenarioBacklog:
 			q.giveUp(max(p.from, q.arrived+backlogGiveUpAfter))
 		case q.arrived < p.from: // a queue drains in the order in which it came
@@ -225,7 +212,7 @@ func (h history) settle(q query) (settled query, exists bool) {
 			q.outcome = drawOutcome(key(h.seed, forDrain, uint64(q.arrived)))
 		}
 	}
-	return q, true
+	return q
 }
 
 // endings counts the queries that ended, by outcome.
@@ -301,7 +288,8 @@ func (t *timeline) record(from, to, at int64) record {
 // last two weeks, or of the window. It stops early where the context ends.
 func (h history) records(ctx context.Context, from, to, at int64) []record {
 	records := make([]record, len(h.profiles))
-	since := min(from, at)/1000 - longestQuery
+	// A query waits in a backlog, drains as long, and is handled.
+	since := min(from, at)/1000 - 2*backlogGiveUpAfter - hour
 	days := h.days(min(since, at/1000-14*24*hour), max(to, at)/1000)
 	var t timeline
 	for rank, operator := range h.able {
