@@ -109,12 +109,11 @@ func (s *Server) call(t *team, e chattonic.Endpoint) Fault {
 	defer s.mu.Unlock()
 	t.calls[e]++
 	fault := t.faults[e]
-	if fault.Times == 1 {
-		delete(t.faults, e)
-	} else if fault.Times > 1 {
-		left := fault
+	if left := fault; left.Times > 1 {
 		left.Times--
 		t.faults[e] = left
+	} else if left.Times == 1 {
+		delete(t.faults, e)
 	}
 	return fault
 }

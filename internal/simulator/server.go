@@ -157,22 +157,21 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	if err := chattonic.CheckCodename(config.Codename); err != nil {
 		return err
 	}
-	operators := config.Operators
 	if config.Documented {
-		operators = 1 // which no answer is about
+		config.Operators = 1 // which no answer is about
 	}
 	switch {
 	case s.team(config.Codename) != nil:
 		return errors.New("the codename is taken")
 	case config.Token == "":
 		return errors.New("the token is empty")
-	case operators < 1 || operators > 20_000:
-		return fmt.Errorf("it has %d operators: use 1 to 20000", operators)
+	case config.Operators < 1 || config.Operators > 20_000:
+		return fmt.Errorf("it has %d operators: use 1 to 20000", config.Operators)
 	}
 	seed := fnv.New64a()
-	fmt.Fprint(seed, config.Seed, operators, config.Codename)
+	fmt.Fprintln(seed, config.Seed, config.Operators, config.Codename)
 	s.teams = append(s.teams, &team{
-		Team: config, history: newHistory(mix(seed.Sum64()), operators, location),
+		Team: config, history: newHistory(mix(seed.Sum64()), config.Operators, location),
 		faults: map[chattonic.Endpoint]Fault{}, calls: map[chattonic.Endpoint]int{},
 	})
 	return nil
