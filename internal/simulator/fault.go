@@ -3,6 +3,7 @@ package simulator
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -177,7 +178,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault)
 // write sends a piece of a body after a pause, or cuts the connection.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, piece []byte, pause time.Duration) {
 	s.pause(r, pause)
-	if _, err := w.Write(piece); err != nil {
+	if _, err := w.Write(piece); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
 		panic(http.ErrAbortHandler)
 	}
 	_ = http.NewResponseController(w).Flush() // a writer that cannot be flushed sends all at the end

@@ -94,6 +94,9 @@ func TestFaultsAsTheyAreSent(t *testing.T) {
 	resp, body = ask(simulator.Fault{Status: http.StatusBadGateway, Body: []byte("no"), ContentType: "text/plain"})
 	assert.Equal(t, []any{http.StatusBadGateway, "text/plain", "no"}, []any{resp.StatusCode, resp.Header.Get("Content-Type"), body})
 
+	resp, body = ask(simulator.Fault{Status: http.StatusNotModified, Body: []byte("no")})
+	assert.Equal(t, []any{http.StatusNotModified, ""}, []any{resp.StatusCode, body}, "a status without a body")
+
 	_, body = ask(simulator.Fault{Truncate: true})
 	fixture := string(simulator.OperatorsFixture())
 	assert.Equal(t, fixture[:len(fixture)/2], body)
