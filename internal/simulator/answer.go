@@ -133,14 +133,13 @@ type row struct {
 // that the format gives to hours of the window (in UTC, like the dates of
 // requests); without a format, one row with the date "0".
 func (h history) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) any {
-	const hourMillis = hour * 1000
 	from, to := h.clamp(window, now)
 	var rows []row
 	index := map[string]int{}
 	for from < to || rows == nil {
 		date, end := "0", to
 		if format != "" {
-			date, end = dateFormat(time.UnixMilli(from).UTC()).Replace(format), min(to, (from/hourMillis+1)*hourMillis)
+			date, end = dateFormat(time.UnixMilli(from).UTC()).Replace(format), min(to, (from/(hour*1000)+1)*hour*1000)
 		}
 		i, known := index[date]
 		if !known {

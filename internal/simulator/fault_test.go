@@ -114,8 +114,8 @@ func TestSlowFaults(t *testing.T) {
 			start := time.Now()
 			_, body := w.do(http.MethodGet, "/api/v1/acme/stats/operator", asked()["operator"], nil)
 			assert.Equal(t, string(simulator.OperatorsFixture()), body)
-			pieces := time.Duration(len(body)+63) / 64
-			assert.Equal(t, fault.Delay+pieces*fault.Drip, time.Since(start))
+			pieces := (len(body) + 63) / 64
+			assert.Equal(t, fault.Delay+time.Duration(pieces)*fault.Drip, time.Since(start))
 		}
 	})
 }
