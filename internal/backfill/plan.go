@@ -15,27 +15,27 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-// minRate is the least rate, in calls a second.
+// minRate is the lowest accepted rate in API calls per second.
 const minRate = 0.001
 
-// plan is what is asked for.
+// plan is a checked set of options: which teams and times to fetch.
 type plan struct {
 	teams []team
 	start time.Time
 	step  time.Duration
 	steps int
-	// settings are what the samples depend on, besides the API.
+	// settings are all settings that change the samples.
 	settings []setting
 }
 
-// team is a team with no other windows than those that are asked for.
+// team is a configured team with the selected windows only.
 type team struct {
 	config.Team
-	// windowedOnly says that its first window is not among them.
+	// windowedOnly says that the team's first window is not selected.
 	windowedOnly bool
 }
 
-// setting is something that must not change from a run to one that goes on with
+// setting is a setting that must not change between a run and the run that resumes
 // it.
 type setting struct {
 	Name  string `json:"name"`
@@ -45,7 +45,7 @@ type setting struct {
 // at returns the time of a step.
 func (p *plan) at(step int) time.Time { return p.start.Add(time.Duration(step) * p.step) }
 
-// calls returns the number of calls that a step takes.
+// calls returns the number of API calls of a step.
 func (p *plan) calls() (n int) {
 	for _, t := range p.teams {
 		n += len(t.Windows) * len(t.Collectors)
@@ -53,10 +53,10 @@ func (p *plan) calls() (n int) {
 	return n
 }
 
-// plan reads the options, all of which it checks before a call is made.
+// plan checks all options, before any API call.
 func (o *Options) plan(c *config.Config) (*plan, error) {
 	if o.Output == "" && !o.DryRun {
-		return nil, usage.Errorf("--output is needed: the file to write")
+		return nil, usage.Errorf("--output is required: name the file to write")
 	}
 	teams, err := o.teams(c.Teams)
 	if err != nil {
@@ -65,7 +65,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	p := &plan{teams: teams}
 	step, err := model.ParseDuration(o.Step)
 	if p.step = time.Duration(step); err != nil || p.step <= 0 || p.step%time.Second != 0 {
-		return nil, usage.Errorf("--step %q is no duration of whole seconds: use one such as 5m, 1h or 1d", o.Step)
+		return nil, usage.Errorf("--step %q is not a duration in whole seconds: use one such as 5m, 1h or 1d", o.Step)
 	}
 	if p.start, err = o.time("--start", o.Start, teams); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	case end.Before(p.start):
 		return nil, usage.Errorf("--end %s is before --start %s", o.End, o.Start)
 	case end.After(o.Now()):
-		return nil, usage.Errorf("--end %s has not come yet: use a time up to now", o.End)
+		return nil, usage.Errorf("--end %s is in the future: use a time up to now", o.End)
 	}
 	p.steps = 1 + int(end.Sub(p.start)/p.step)
 	p.settings = append([]setting{
@@ -89,7 +89,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	return p, nil
 }
 
-// teams returns the teams that are asked for, in the order of the configuration.
+// teams returns the selected teams in the order of the configuration.
 func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 	var codenames, windows []string
 	for _, t := range configured {
@@ -121,7 +121,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 		has := strings.Join(windowNames(t.Team), ", ")
 		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w calendar.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
 		if len(t.Windows) == 0 {
-			return nil, usage.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
+			return nil, usage.Errorf("--window selects no window of team %q, which has %s: add one of these, or select other teams with --team", t.Codename, has)
 		}
 	}
 	return teams, nil
@@ -134,11 +134,11 @@ func windowNames(t config.Team) (names []string) {
 	return names
 }
 
-// time reads --start or --end. A date must mean the same for all teams, so that
-// their samples are of the same times.
+// time parses --start or --end. A date must be the same time for all teams, because
+// their samples have the same times.
 func (*Options) time(flag, text string, teams []team) (at time.Time, err error) {
 	if text == "" {
-		return at, usage.Errorf("--start and --end are needed")
+		return at, usage.Errorf("--start and --end are required")
 	}
 	for i, t := range teams {
 		of, err := config.ParseTime(text, t.Location)
@@ -146,14 +146,13 @@ func (*Options) time(flag, text string, teams []team) (at time.Time, err error) 
 			return at, usage.Errorf("%s %w", flag, err)
 		}
 		if i > 0 && !of.Equal(at) {
-			return at, usage.Errorf("%s %s begins at another time for team %q than for team %q, which has another time zone: use a time such as %s, or one --team after the other",
-				flag, text, t.Codename, teams[0].Codename, at.UTC().Format(time.RFC3339))
+			return at, usage.Errorf("%s %s is ambiguous: teams %q and %q have different time zones: use a time such as %s, or run once per time zone with --team",
+				flag, text, teams[0].Codename, t.Codename, at.UTC().Format(time.RFC3339))
 		}
 		at = of
 	}
 	switch {
-	// Prometheus's reader of OpenMetrics may take a fraction for a millisecond
-	// less.
+	// Prometheus may parse a fraction as one millisecond less.
 	case at.Nanosecond() != 0:
 		return at, usage.Errorf("%s %s has a fraction of a second: use whole seconds", flag, text)
 	case at.Unix() < 0:
@@ -162,8 +161,8 @@ func (*Options) time(flag, text string, teams []team) (at time.Time, err error) 
 	return at.UTC(), nil
 }
 
-// describe returns what is configured about teams that their samples depend on.
-// How the API is reached, such as by which token, may change.
+// describe returns the configuration that changes the samples of teams. How the API
+// is reached, such as the access token, may differ between runs.
 func describe(teams []team) (settings []setting) {
 	var codenames []string
 	for _, t := range teams {

@@ -18,47 +18,47 @@ import (
 	"chattonic_exporter/internal/teams"
 )
 
-// asker asks teams about moments of the past.
-type asker struct {
+// fetcher fetches the samples of past times from the API.
+type fetcher struct {
 	teams   []*collector.Team
 	clients []*http.Client
 	logger  log.Logger
 	rate    *rate.Limiter
 	limit   *semaphore.Weighted
 	timeout time.Duration
-	// called is told of each call.
+	// called is called after each API call.
 	called func()
-	// fail ends the step under way, by its first failure.
+	// fail cancels the current step with its first error.
 	fail context.CancelCauseFunc
 }
 
-// newAsker returns an asker of the teams, which close ends.
-func newAsker(o Options, p *plan) (*asker, error) {
-	a := &asker{
+// newFetcher returns a fetcher for the teams of the plan. The caller closes it.
+func newFetcher(o Options, p *plan) (*fetcher, error) {
+	f := &fetcher{
 		logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), limit: semaphore.NewWeighted(o.MaxCalls),
 		timeout: o.RequestTimeout, called: func() {},
 	}
 	for _, t := range p.teams {
 		client, httpClient, err := teams.NewClient(t.Team, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
 		if err != nil {
-			a.close()
+			f.close()
 			return nil, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
-		a.clients = append(a.clients, httpClient)
-		settings := teams.Settings(t.Team, &api{a, t.Codename, client})
+		f.clients = append(f.clients, httpClient)
+		settings := teams.Settings(t.Team, &api{f, t.Codename, client})
 		settings.WindowedOnly = t.windowedOnly
-		a.teams = append(a.teams, collector.NewTeam(settings))
+		f.teams = append(f.teams, collector.NewTeam(settings))
 	}
-	return a, nil
+	return f, nil
 }
 
-func (a *asker) close() {
-	for _, c := range a.clients {
+func (f *fetcher) close() {
+	for _, c := range f.clients {
 		c.CloseIdleConnections()
 	}
 }
 
-// warnings leaves out the collector's errors, which are returned.
+// warnings drops the collector's errors: fetch returns them.
 func warnings(logger log.Logger) log.Logger {
 	return log.LoggerFunc(func(keyvals ...any) error {
 		if len(keyvals) > 1 && keyvals[0] == level.Key() && keyvals[1] == level.ErrorValue() {
@@ -68,11 +68,10 @@ func warnings(logger log.Logger) log.Logger {
 	})
 }
 
-// family is a metric with its samples of a step.
+// family is a metric with its samples of one step.
 type family struct {
 	name string
-	// head is what the text says of the metric, in two lines, and lines are the
-	// samples, one in each.
+	// head is the HELP and TYPE lines, and lines has one line per sample.
 	head, lines []byte
 	samples     int
 }
@@ -83,13 +82,13 @@ func newFamily(name string, text []byte) family {
 	return family{name, text[:end], text[end:], bytes.Count(text[end:], []byte("\n"))}
 }
 
-// ask returns what scrapes at a moment would have shown. It fails where any call
-// does, and says which.
-func (a *asker) ask(ctx context.Context, at time.Time) (written []family, err error) {
+// fetch returns the samples that scrapes at the given time would have had. If any
+// API call fails, it returns the error of that call.
+func (f *fetcher) fetch(ctx context.Context, at time.Time) (written []family, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	a.fail = fail
-	families := collector.New(ctx, a.logger, func() time.Time { return at }, a.teams...).Ask().Families()
+	f.fail = fail
+	families := collector.New(ctx, f.logger, func() time.Time { return at }, f.teams...).Ask().Families()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -97,32 +96,32 @@ func (a *asker) ask(ctx context.Context, at time.Time) (written []family, err er
 	w := exposition.NewWriter(&text, true)
 	defer w.Close()
 	w.SetTimestamp(at)
-	for _, f := range families {
-		if f.Present {
+	for _, metric := range families {
+		if metric.Present {
 			continue
 		}
-		f.Write(w)
+		metric.Write(w)
 		if err := w.Flush(); err != nil {
-			return nil, fmt.Errorf("writing %s: %w", f.Name, err)
+			return nil, fmt.Errorf("writing %s: %w", metric.Name, err)
 		}
 		if text.Len() > 0 {
-			written = append(written, newFamily(f.Name, bytes.Clone(text.Bytes())))
+			written = append(written, newFamily(metric.Name, bytes.Clone(text.Bytes())))
 		}
 		text.Reset()
 	}
 	return written, nil
 }
 
-// api makes the calls for one team, at the rate of all teams.
+// api makes the API calls of one team. All teams share the rate limit.
 type api struct {
-	*asker
+	*fetcher
 	codename string
 	client   *chattonic.Client
 }
 
-// Read returns the answer for the window.
+// Read returns the answer of an endpoint for a window.
 func (a *api) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
-	answer, err := a.inTurn(ctx, e, window)
+	answer, err := a.call(ctx, e, window)
 	if err != nil {
 		a.fail(fmt.Errorf("team %q, window %s from %s to %s: %w", a.codename, window.Name,
 			window.Start.UTC().Format(time.RFC3339Nano), window.End.UTC().Format(time.RFC3339Nano), err))
@@ -130,14 +129,14 @@ func (a *api) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.W
 	return answer, err
 }
 
-// inTurn makes a call when the rate and the limit allow it.
-func (a *api) inTurn(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
+// call makes an API call within the limits for rate and concurrency.
+func (a *api) call(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	if err := a.limit.Acquire(ctx, 1); err != nil {
 		return nil, fmt.Errorf("waiting for other calls: %w", err)
 	}
 	defer a.limit.Release(1)
 	if err := a.rate.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("waiting for the rate: %w", err)
+		return nil, fmt.Errorf("waiting for the rate limit: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
