@@ -46,7 +46,7 @@ type Options struct {
 	Output string
 	// Rate is the maximum number of API calls per second.
 	Rate float64
-	// DryRun prints an estimate, for which it requests the last step only.
+	// DryRun prints an estimate, for which it requests one step only.
 	DryRun bool
 	// Resume continues an interrupted run.
 	Resume bool
@@ -81,7 +81,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("output", "File to write. Required unless --dry-run is set. Until it is complete, the data is in the directory FILE.partial. The file omits metrics that describe the present, the exporter or its configuration: "+
 		strings.Join(presentMetrics(), ", ")+".").PlaceHolder("FILE").StringVar(&o.Output)
 	cmd.Flag("rate", "Maximum number of API calls per second, not counting retries.").Default("5").Float64Var(&o.Rate)
-	cmd.Flag("dry-run", "Print the number of API calls and samples and the duration, and write nothing. Requests the last step to estimate the size. Default: off.").BoolVar(&o.DryRun)
+	cmd.Flag("dry-run", "Print the number of API calls and samples and the duration, and write nothing. Requests one step to estimate the size. Default: off.").BoolVar(&o.DryRun)
 	cmd.Flag("resume", "Continue an interrupted run that had the same flags. Default: off.").BoolVar(&o.Resume)
 }
 
@@ -181,10 +181,10 @@ func stopped(ctx context.Context, p *plan, w *workDir, err error) error {
 	return fmt.Errorf("%w: %d of %d steps are done: --resume continues from there", err, w.Done, p.steps)
 }
 
-// estimate prints the size of the run. It requests the last step to count the
-// samples of a step.
+// estimate prints the size of the run. It requests one step, the last with the
+// most windows, to count its samples.
 func (o *Options) estimate(ctx context.Context, p *plan, f *fetcher) error {
-	families, err := f.fetch(ctx, p.at(p.steps-1))
+	families, err := f.fetch(ctx, p.at(p.fullest))
 	if err != nil {
 		return err
 	}
@@ -192,13 +192,13 @@ func (o *Options) estimate(ctx context.Context, p *plan, f *fetcher) error {
 	for _, metric := range families {
 		samples, size = samples+metric.samples, size+len(metric.lines)
 	}
-	calls := p.calls()
+	calls, measured := p.totalCalls(), p.calls(p.fullest)
+	ratio := float64(calls) / float64(measured)
 	_, err = fmt.Fprintf(o.Out, `%d steps from %s to %s, every %s, for %d teams.
 %d API calls, which take at least %s at %g calls per second.
-About %d samples and %.1f MB, and twice that disk space during the run. This estimate made %d API calls for the last step.
+About %d samples and %.1f MB, and twice that disk space during the run. This estimate made %d API calls for one step.
 `, p.steps, p.at(0).Format(time.RFC3339), p.at(p.steps-1).Format(time.RFC3339), o.Step, len(p.teams),
-		calls*p.steps, seconds(float64(calls)*float64(p.steps)/o.Rate), o.Rate,
-		samples*p.steps, float64(size)*float64(p.steps)/1e6, calls)
+		calls, seconds(float64(calls)/o.Rate), o.Rate, int(float64(samples)*ratio), float64(size)*ratio/1e6, measured)
 	return err
 }
 

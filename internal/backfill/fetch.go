@@ -20,6 +20,7 @@ import (
 
 // fetcher fetches the samples of past times from the API.
 type fetcher struct {
+	plan    *plan
 	teams   []*collector.Team
 	clients []*http.Client
 	logger  log.Logger
@@ -35,7 +36,7 @@ type fetcher struct {
 // newFetcher returns a fetcher for the teams of the plan. The caller closes it.
 func newFetcher(o Options, p *plan) (*fetcher, error) {
 	f := &fetcher{
-		logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), limit: semaphore.NewWeighted(o.MaxCalls),
+		plan: p, logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), limit: semaphore.NewWeighted(o.MaxCalls),
 		timeout: o.RequestTimeout, called: func() {},
 	}
 	for _, t := range p.teams {
@@ -45,9 +46,7 @@ func newFetcher(o Options, p *plan) (*fetcher, error) {
 			return nil, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
 		f.clients = append(f.clients, httpClient)
-		settings := teams.Settings(t.Team, &api{f, t.Codename, client})
-		settings.WindowedOnly = t.windowedOnly
-		f.teams = append(f.teams, collector.NewTeam(settings))
+		f.teams = append(f.teams, collector.NewTeam(teams.Settings(t.Team, &api{f, t.Codename, client})))
 	}
 	return f, nil
 }
@@ -82,13 +81,26 @@ func newFamily(name string, text []byte) family {
 	return family{name, text[:end], text[end:], bytes.Count(text[end:], []byte("\n"))}
 }
 
+// teamsAt returns the teams that have windows at a time, set to these windows.
+func (f *fetcher) teamsAt(at time.Time) (asked []*collector.Team) {
+	for i, t := range f.teams {
+		windows, first := f.plan.teams[i].windowsAt(at)
+		if len(windows) == 0 {
+			continue
+		}
+		t.Windows, t.WindowedOnly = windows, !first
+		asked = append(asked, t)
+	}
+	return asked
+}
+
 // fetch returns the samples that scrapes at the given time would have had. If any
 // API call fails, it returns the error of that call.
 func (f *fetcher) fetch(ctx context.Context, at time.Time) (written []family, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	f.fail = fail
-	families := collector.New(ctx, f.logger, func() time.Time { return at }, f.teams...).Ask().Families()
+	families := collector.New(ctx, f.logger, func() time.Time { return at }, f.teamsAt(at)...).Ask().Families()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
+	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/usage"
@@ -24,6 +25,8 @@ type plan struct {
 	start time.Time
 	step  time.Duration
 	steps int
+	// fullest is a step with the most API calls.
+	fullest int
 	// settings are all settings that change the samples.
 	settings []setting
 }
@@ -45,12 +48,70 @@ type setting struct {
 // at returns the time of a step.
 func (p *plan) at(step int) time.Time { return p.start.Add(time.Duration(step) * p.step) }
 
+// windowsAt returns the windows of a team to request at a time, and whether the
+// team's first window is among them. It omits windows without length, such as today
+// at midnight: the API may reject them.
+func (t *team) windowsAt(at time.Time) (windows []collector.WindowSpec, first bool) {
+	for i, w := range t.Windows {
+		if !isEmpty(w, at.Add(-t.Delay).In(t.Location)) {
+			windows = append(windows, w)
+			first = first || i == 0 && !t.windowedOnly
+		}
+	}
+	return windows, first
+}
+
+func isEmpty(w calendar.WindowSpec, end time.Time) bool {
+	window := w.At(end)
+	return !window.Start.Before(window.End)
+}
+
 // calls returns the number of API calls of a step.
-func (p *plan) calls() (n int) {
-	for _, t := range p.teams {
-		n += len(t.Windows) * len(t.Collectors)
+func (p *plan) calls(step int) (n int) {
+	for i := range p.teams {
+		windows, _ := p.teams[i].windowsAt(p.at(step))
+		n += len(windows) * len(p.teams[i].Collectors)
 	}
 	return n
+}
+
+// totalCalls returns the number of API calls of all steps.
+func (p *plan) totalCalls() (n int) {
+	// Most teams share their windows, so each different one is computed once.
+	type key struct {
+		window calendar.WindowSpec
+		zone   string
+		delay  time.Duration
+	}
+	callsOf, zones := map[key]int{}, map[string]*time.Location{}
+	for _, t := range p.teams {
+		zones[t.Location.String()] = t.Location
+		for _, w := range t.Windows {
+			callsOf[key{w, t.Location.String(), t.Delay}] += len(t.Collectors)
+		}
+	}
+	for k, calls := range callsOf {
+		for step := range p.steps {
+			if !isEmpty(k.window, p.at(step).Add(-k.delay).In(zones[k.zone])) {
+				n += calls
+			}
+		}
+	}
+	return n
+}
+
+// fullestStep returns the last of the steps with the most API calls.
+func (p *plan) fullestStep() (fullest int) {
+	all, most := 0, -1
+	for _, t := range p.teams {
+		all += len(t.Windows) * len(t.Collectors)
+	}
+	for step := p.steps - 1; step >= 0 && most < all; step-- {
+		if calls := p.calls(step); calls > most {
+			fullest, most = step, calls
+		}
+	}
+	return fullest
 }
 
 // plan checks all options, before any API call.
@@ -80,6 +141,9 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 		return nil, usage.Errorf("--end %s is in the future: use a time up to now", o.End)
 	}
 	p.steps = 1 + int(end.Sub(p.start)/p.step)
+	if p.fullest = p.fullestStep(); p.calls(p.fullest) == 0 {
+		return nil, usage.Errorf("all windows are empty at each step, such as today at midnight: use another --start or --step, or other windows")
+	}
 	p.settings = append([]setting{
 		{"version of the exporter", version.Version},
 		{"--start", p.start.Format(time.RFC3339)},
