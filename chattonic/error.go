@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Cause says what kind of failure an [Error] is.
@@ -54,6 +55,9 @@ type Error struct {
 	Retryable bool
 	// Cause is the kind of failure.
 	Cause Cause
+	// RetryAfter is the wait that the answer's Retry-After header asks for, or 0
+	// without one.
+	RetryAfter time.Duration
 	// Detail says what happened and, where that is known, what to do.
 	Detail string
 }

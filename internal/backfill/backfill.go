@@ -46,6 +46,9 @@ type Options struct {
 	Output string
 	// Rate is the maximum number of API calls per second.
 	Rate float64
+	// MaxWait is how long the run waits for an API that fails temporarily, counted
+	// from the first failure without a success since. With 0 it does not wait.
+	MaxWait time.Duration
 	// DryRun prints an estimate, for which it requests one step only.
 	DryRun bool
 	// Resume continues an interrupted run.
@@ -81,6 +84,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("output", "File to write. Required unless --dry-run is set. Until it is complete, the data is in the directory FILE.partial. The file omits metrics that describe the present, the exporter or its configuration: "+
 		strings.Join(presentMetrics(), ", ")+".").PlaceHolder("FILE").StringVar(&o.Output)
 	cmd.Flag("rate", "Maximum number of API calls per second, not counting retries.").Default("5").Float64Var(&o.Rate)
+	cmd.Flag("max-wait", "Maximum time without a successful API call. After HTTP 429 or 5xx, a timeout or a failed connection, the command waits as long as Retry-After says, or increasingly long without it. 0 does not wait.").Default("1h").DurationVar(&o.MaxWait)
 	cmd.Flag("dry-run", "Print the number of API calls and samples and the duration, and write nothing. Requests one step to estimate the size. Default: off.").BoolVar(&o.DryRun)
 	cmd.Flag("resume", "Continue an interrupted run that had the same flags. Default: off.").BoolVar(&o.Resume)
 }
@@ -115,6 +119,9 @@ func Run(ctx context.Context, o Options) error {
 	if !(o.Rate >= minRate) {
 		return usage.Errorf("--rate %g is too low: use %g calls per second or more", o.Rate, minRate)
 	}
+	if o.MaxWait < 0 {
+		return usage.Errorf("--max-wait %s is negative: use 0 or more", o.MaxWait)
+	}
 	f, err := newFetcher(o, p)
 	if err != nil {
 		return err
@@ -141,7 +148,7 @@ func Run(ctx context.Context, o Options) error {
 // fetchAll fetches the steps that are not in the working directory yet.
 func (o *Options) fetchAll(ctx context.Context, p *plan, f *fetcher, w *workDir) error {
 	shown := newProgress(o, w.Done, p.steps)
-	f.called = shown.callDone
+	f.called, f.waits.started = shown.callDone, shown.waitStarted
 	defer shown.end()
 	saved := time.Now()
 	for w.Done < p.steps {
@@ -184,6 +191,9 @@ func stopped(ctx context.Context, p *plan, w *workDir, err error) error {
 // estimate prints the size of the run. It requests one step, the last with the
 // most windows, to count its samples.
 func (o *Options) estimate(ctx context.Context, p *plan, f *fetcher) error {
+	shown := newProgress(o, 0, 1)
+	shown.out = nil // a wait is logged
+	f.waits.started = shown.waitStarted
 	families, err := f.fetch(ctx, p.at(p.fullest))
 	if err != nil {
 		return err

@@ -492,8 +492,7 @@ func TestFailedCallEndsRun(t *testing.T) {
 	assert.Equal(t, []string{"past.om.partial"}, names(t, filepath.Dir(o.Output)))
 	assert.NotContains(t, logs.String(), "level=error", "an error is returned or logged, not both")
 
-	// The client retries.
-	o.Resume = true
+	o.Resume, o.MaxWait = true, time.Minute
 	status, fails = http.StatusServiceUnavailable, 6
 	require.NoError(t, Run(t.Context(), o))
 	assert.EqualValues(t, 13+2, s.calls.Load())
@@ -747,6 +746,20 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
+// newTestFetcher returns a fetcher whose teams use a transport.
+func newTestFetcher(t *testing.T, o Options, p *plan, transport http.RoundTripper) *fetcher {
+	t.Helper()
+	f, err := newFetcher(o, p)
+	require.NoError(t, err)
+	t.Cleanup(f.close)
+	for i, team := range p.teams {
+		client, err := chattonic.New("http://chat-tonic.example", team.Codename, chattonic.WithToken("secret"), chattonic.WithHTTPClient(&http.Client{Transport: transport}))
+		require.NoError(t, err)
+		f.teams[i] = collector.NewTeam(teams.Settings(team.Team, &api{f, team.Codename, client}))
+	}
+	return f
+}
+
 // The time that a call waits for the rate limit does not count towards its timeout.
 func TestRateOfCalls(t *testing.T) {
 	s := simulate(t, nil)
@@ -757,18 +770,10 @@ func TestRateOfCalls(t *testing.T) {
 	p, err := o.plan(c)
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		a, err := newFetcher(o, p)
-		require.NoError(t, err)
-		defer a.close()
-		a.teams = nil // replaced by teams with an API in memory
-		for _, team := range p.teams {
-			client, err := chattonic.New("http://chat-tonic.example", team.Codename, chattonic.WithToken("secret"), chattonic.WithHTTPClient(&http.Client{Transport: inMemory{s, 500 * time.Millisecond}}))
-			require.NoError(t, err)
-			a.teams = append(a.teams, collector.NewTeam(teams.Settings(team.Team, &api{a, team.Codename, client})))
-		}
+		f := newTestFetcher(t, o, p, inMemory{s, 500 * time.Millisecond})
 		start, calls := time.Now(), atomic.Int64{}
-		a.called = func() { calls.Add(1) }
-		_, err = a.fetch(t.Context(), p.at(1))
+		f.called = func() { calls.Add(1) }
+		_, err = f.fetch(t.Context(), p.at(1))
 		require.NoError(t, err)
 		assert.EqualValues(t, 10, calls.Load())
 		assert.InDelta(t, 900*time.Millisecond+500*time.Millisecond, time.Since(start), float64(time.Microsecond), "the first call does not wait")

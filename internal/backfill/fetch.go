@@ -25,6 +25,7 @@ type fetcher struct {
 	clients []*http.Client
 	logger  log.Logger
 	rate    *rate.Limiter
+	waits   *waits
 	limit   *semaphore.Weighted
 	timeout time.Duration
 	// called is called after each API call.
@@ -36,7 +37,7 @@ type fetcher struct {
 // newFetcher returns a fetcher for the teams of the plan. The caller closes it.
 func newFetcher(o Options, p *plan) (*fetcher, error) {
 	f := &fetcher{
-		plan: p, logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), limit: semaphore.NewWeighted(o.MaxCalls),
+		plan: p, logger: warnings(o.Logger), rate: rate.NewLimiter(rate.Limit(o.Rate), 1), waits: newWaits(o.MaxWait), limit: semaphore.NewWeighted(o.MaxCalls),
 		timeout: o.RequestTimeout, called: func() {},
 	}
 	for _, t := range p.teams {
@@ -141,18 +142,47 @@ func (a *api) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.W
 	return answer, err
 }
 
-// call makes an API call within the limits for rate and concurrency.
+// call makes an API call within the limits for rate and concurrency. It repeats the
+// call after a temporary failure.
 func (a *api) call(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	if err := a.limit.Acquire(ctx, 1); err != nil {
 		return nil, fmt.Errorf("waiting for other calls: %w", err)
 	}
 	defer a.limit.Release(1)
-	if err := a.rate.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("waiting for the rate limit: %w", err)
+	for {
+		if err := a.turn(ctx); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		answer, err := a.attempt(ctx, e, window)
+		a.called()
+		if err == nil {
+			a.waits.succeeded()
+			return answer, nil
+		}
+		if err := a.waits.failed(start, a.codename, err); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// turn returns when the next call may start.
+func (a *api) turn(ctx context.Context) error {
+	for {
+		if err := a.waits.wait(ctx); err != nil {
+			return fmt.Errorf("waiting for the API: %w", err)
+		}
+		if err := a.rate.Wait(ctx); err != nil {
+			return fmt.Errorf("waiting for the rate limit: %w", err)
+		}
+		if !time.Now().Before(a.waits.end()) { // another call may have failed meanwhile
+			return nil
+		}
+	}
+}
+
+func (a *api) attempt(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	answer, err := a.client.Read(ctx, e, window)
-	a.called()
-	return answer, err
+	return a.client.Read(singleAttempt{ctx}, e, window)
 }

@@ -24,6 +24,7 @@ type progress struct {
 	mu          sync.Mutex
 	shown       time.Time
 	done, calls int
+	waitUntil   time.Time
 }
 
 const (
@@ -56,6 +57,19 @@ func (p *progress) stepDone(done int) {
 	p.show(false)
 }
 
+// waitStarted shows that the run waits for the API of a team.
+func (p *progress) waitStarted(until time.Time, team string, reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waitUntil = until
+	if p.out == nil {
+		level.Warn(p.logger).Log("msg", "waiting for the API", "until", until.UTC().Format(time.RFC3339), "team", team, "err", reason)
+		return
+	}
+	_, _ = fmt.Fprintf(p.out, "\r\x1b[KWaiting for the API until %s: team %q: %v\n", until.Format(time.DateTime), team, reason) // as in show
+	p.show(true)
+}
+
 // end ends the line on a terminal.
 func (p *progress) end() {
 	p.mu.Lock()
@@ -79,6 +93,9 @@ func (p *progress) show(now bool) {
 	if p.out == nil {
 		level.Info(p.logger).Log("msg", "backfill progress", "steps_done", p.done, "steps_left", left, "calls", p.calls, "calls_per_second", fmt.Sprintf("%.1f", perSecond), "remaining", remaining)
 		return
+	}
+	if p.shown.Before(p.waitUntil) {
+		remaining += ", waiting until " + p.waitUntil.Format(time.DateTime)
 	}
 	// Nobody can see that writing to a closed terminal failed.
 	_, _ = fmt.Fprintf(p.out, "\r%d of %d steps done, %d left, %d calls, %.1f per second, remaining time %s\x1b[K", p.done, p.steps, left, p.calls, perSecond, remaining)
