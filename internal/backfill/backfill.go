@@ -135,13 +135,30 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer w.close()
+	if w.complete {
+		return o.cleanUp(w)
+	}
 	if err := o.fetchAll(ctx, p, f, w); err != nil {
 		return err
 	}
 	if err := w.publish(); err != nil {
-		return fmt.Errorf("%w: all steps are done: --resume tries again", err)
+		return fmt.Errorf("%w, then run again with --resume: all steps are done", err)
 	}
 	_, err = fmt.Fprintf(o.Out, "Wrote %d samples to %s. To create blocks for Prometheus, run promtool tsdb create-blocks-from openmetrics.\n", w.Samples, o.Output)
+	return err
+}
+
+// cleanUp removes the working directory of a run that was killed after it had written
+// the output.
+func (o *Options) cleanUp(w *workDir) error {
+	if err := w.remove(); err != nil {
+		return fmt.Errorf("%w, then run again with --resume", err)
+	}
+	samples := ""
+	if w.Samples > 0 { // it is in the journal, which may be removed
+		samples = fmt.Sprintf(", with %d samples", w.Samples)
+	}
+	_, err := fmt.Fprintf(o.Out, "%s is complete already%s. Removed the working directory of the earlier run.\n", o.Output, samples)
 	return err
 }
 
@@ -157,18 +174,18 @@ func (o *Options) fetchAll(ctx context.Context, p *plan, f *fetcher, w *workDir)
 			return stopped(ctx, p, w, err)
 		}
 		if err := w.add(families); err != nil {
-			return fmt.Errorf("%w: --resume continues", err)
+			return fmt.Errorf("%w, then run again with --resume", err)
 		}
 		if time.Since(saved) >= o.saveEvery {
 			if err := w.save(); err != nil {
-				return fmt.Errorf("%w: --resume continues", err)
+				return fmt.Errorf("%w, then run again with --resume", err)
 			}
 			saved = time.Now()
 		}
 		shown.stepDone(w.Done)
 	}
 	if err := w.save(); err != nil {
-		return fmt.Errorf("%w: --resume continues", err)
+		return fmt.Errorf("%w, then run again with --resume", err)
 	}
 	return nil
 }
@@ -183,7 +200,7 @@ func stopped(ctx context.Context, p *plan, w *workDir, err error) error {
 		return errors.Join(err, w.remove())
 	}
 	if failed := w.save(); failed != nil {
-		return errors.Join(err, failed)
+		return errors.Join(err, fmt.Errorf("%w, then run again with --resume", failed))
 	}
 	return fmt.Errorf("%w: %d of %d steps are done: --resume continues from there", err, w.Done, p.steps)
 }

@@ -184,5 +184,5 @@ func (a *api) turn(ctx context.Context) error {
 func (a *api) attempt(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	return a.client.Read(singleAttempt{ctx}, e, window)
+	return a.client.Read(withSingleAttempt(ctx), e, window)
 }

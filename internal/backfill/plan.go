@@ -119,6 +119,9 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	if o.Output == "" && !o.DryRun {
 		return nil, usage.Errorf("--output is required: name the file to write")
 	}
+	if o.Output == "-" {
+		return nil, usage.Errorf("--output - is not supported: name a file, because promtool reads the samples from a file")
+	}
 	teams, err := o.teams(c.Teams)
 	if err != nil {
 		return nil, err

@@ -131,5 +131,8 @@ func isTemporary(e chattonic.Error) bool {
 // deadline; without one it makes one attempt, and waits are left to the run.
 type singleAttempt struct{ context.Context }
 
+// withSingleAttempt returns ctx without its deadline, at which it still ends.
+func withSingleAttempt(ctx context.Context) context.Context { return singleAttempt{ctx} }
+
 // Deadline reports that there is no deadline.
 func (singleAttempt) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }

@@ -1,6 +1,8 @@
 package backfill
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +24,8 @@ type workDir struct {
 	lock        *os.File
 	segments    map[string]*os.File
 	sizes       map[string]int64 // of the segments, also unsaved
+	// complete says that an earlier run has renamed the output already.
+	complete bool
 }
 
 // journal records the finished steps.
@@ -34,6 +38,9 @@ type journal struct {
 	Samples int `json:"samples"`
 	// Sizes are the sizes of the segments in bytes after these steps.
 	Sizes map[string]int64 `json:"sizes"`
+	// Output is the SHA-256 of the output, once it is assembled. A run that resumes
+	// recognizes the output by it.
+	Output string `json:"output,omitempty"`
 }
 
 const (
@@ -44,18 +51,21 @@ const (
 
 // openWorkDir creates the working directory of an output, or reopens it.
 func openWorkDir(output string, settings []setting, resume bool) (w *workDir, err error) {
-	if err := checkAbsent(output); err != nil {
-		return nil, err
-	}
 	w = &workDir{
 		journal: journal{Settings: settings, Sizes: map[string]int64{}}, output: output, dir: output + ".partial",
 		segments: map[string]*os.File{}, sizes: map[string]int64{},
 	}
-	open := w.create
-	if resume {
-		open = w.reopen
+	err = checkAbsent(output)
+	switch {
+	case err != nil && resume:
+		err = w.reopenComplete(err)
+	case err != nil:
+	case resume:
+		err = w.reopen()
+	default:
+		err = w.create()
 	}
-	if err := open(); err != nil {
+	if err != nil {
 		w.close()
 		return nil, err
 	}
@@ -111,6 +121,60 @@ func (w *workDir) reopen() error {
 	if err := w.acquire(); err != nil {
 		return err
 	}
+	if err := w.readJournal(); err != nil {
+		return err
+	}
+	return w.truncate()
+}
+
+// reopenComplete reopens the directory of a run that was killed between renaming its
+// output and removing the directory. It returns exists if the output is another file.
+func (w *workDir) reopenComplete(exists error) error {
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return exists
+	}
+	if err := w.acquire(); err != nil {
+		return err
+	}
+	if len(entries) == 0 { // the journal is removed last
+		w.complete = true
+		return nil
+	}
+	if err := w.readJournal(); err != nil {
+		return err
+	}
+	info, err := os.Lstat(w.output)
+	if err != nil || !info.Mode().IsRegular() || w.Output == "" {
+		return exists
+	}
+	sum, err := checksum(w.output)
+	if err != nil {
+		return fmt.Errorf("reading --output: %w", err)
+	}
+	if sum != w.Output {
+		return exists
+	}
+	w.complete = true
+	return nil
+}
+
+// checksum returns the SHA-256 of a file.
+func checksum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// readJournal reads the journal, which must have the same settings.
+func (w *workDir) readJournal() error {
 	text, err := os.ReadFile(filepath.Join(w.dir, journalName))
 	saved := journal{Sizes: map[string]int64{}}
 	if err == nil {
@@ -129,7 +193,7 @@ func (w *workDir) reopen() error {
 		}
 	}
 	w.journal = saved
-	return w.truncate()
+	return nil
 }
 
 // truncate makes the segments match the journal.
@@ -186,6 +250,11 @@ func (w *workDir) segment(name string) (*os.File, error) {
 	return w.segments[name], nil
 }
 
+// diskError returns the error of a failed write, with what to do about it.
+func (w *workDir) diskError(action string, err error) error {
+	return fmt.Errorf("%s: %w: free disk space in %s or fix the cause", action, err, filepath.Dir(w.output))
+}
+
 // add appends the samples of a step. After an error, add and save must not be called
 // again.
 func (w *workDir) add(families []family) error {
@@ -199,7 +268,7 @@ func (w *workDir) add(families []family) error {
 			text = slices.Concat(f.head, f.lines)
 		}
 		if _, err := segment.Write(text); err != nil {
-			return fmt.Errorf("writing a segment: %w", err)
+			return w.diskError("writing a segment", err)
 		}
 		w.sizes[f.name] += int64(len(text))
 		w.Samples += f.samples
@@ -212,30 +281,38 @@ func (w *workDir) add(families []family) error {
 func (w *workDir) save() error {
 	for _, segment := range w.segments {
 		if err := segment.Sync(); err != nil {
-			return fmt.Errorf("saving a segment: %w", err)
+			return w.diskError("saving a segment", err)
 		}
 	}
 	w.Sizes = maps.Clone(w.sizes)
-	text, err := json.Marshal(w.journal)
-	if err != nil {
-		return fmt.Errorf("saving the journal: %w", err)
-	}
-	path := filepath.Join(w.dir, journalName)
-	if err := writeFile(path+".new", func(f *os.File) error { _, err := f.Write(text); return err }); err != nil {
-		return fmt.Errorf("saving the journal: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("saving the journal: %w", err)
-	}
-	if err := syncDir(w.lock); err != nil {
-		return fmt.Errorf("saving the journal: %w", err)
+	if err := w.writeJournal(); err != nil {
+		return w.diskError("saving the journal", err)
 	}
 	return nil
 }
 
-// writeFile creates a file and writes it to disk.
-func writeFile(path string, write func(*os.File) error) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+func (w *workDir) writeJournal() error {
+	text, err := json.Marshal(w.journal)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(w.dir, journalName)
+	if err := writeFile(path+".new", 0o600, func(f *os.File) error { _, err := f.Write(text); return err }); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(w.lock)
+}
+
+// writeFile creates a file and writes it to disk. If it fails, it leaves no file.
+func writeFile(path string, mode os.FileMode, write func(*os.File) error) error {
+	// A file that exists would keep its mode.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
@@ -243,39 +320,61 @@ func writeFile(path string, write func(*os.File) error) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if failed := f.Close(); err == nil {
+		err = failed
+	}
+	if err != nil {
+		_ = os.Remove(path) // the first error matters
+	}
+	return err
 }
 
-// publish assembles the output from the segments, and removes the working directory.
+// publish creates the output, and removes the working directory.
 func (w *workDir) publish() error {
-	assembled := filepath.Join(w.dir, assembledName)
-	err := writeFile(assembled, func(f *os.File) error {
+	if err := w.assemble(); err != nil {
+		return w.diskError("assembling the output", err)
+	}
+	if err := checkAbsent(w.output); err != nil {
+		return fmt.Errorf("--output %s was created during the run: move it away", w.output)
+	}
+	if err := w.rename(); err != nil {
+		return w.diskError("renaming the output", err)
+	}
+	return w.remove()
+}
+
+// assemble writes the output in the working directory, and its checksum in the
+// journal.
+func (w *workDir) assemble() error {
+	hash := sha256.New()
+	err := writeFile(filepath.Join(w.dir, assembledName), 0o644, func(f *os.File) error {
+		to := io.MultiWriter(f, hash)
 		for _, name := range slices.Sorted(maps.Keys(w.sizes)) {
-			if _, err := io.Copy(f, io.NewSectionReader(w.segments[name], 0, w.sizes[name])); err != nil {
+			if _, err := io.Copy(to, io.NewSectionReader(w.segments[name], 0, w.sizes[name])); err != nil {
 				return err
 			}
 		}
-		_, err := f.WriteString("# EOF\n")
+		_, err := io.WriteString(to, "# EOF\n")
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("assembling the output: %w", err)
-	}
-	if err := checkAbsent(w.output); err != nil { // it may have been created during the run
 		return err
 	}
-	if err := os.Rename(assembled, w.output); err != nil {
-		return fmt.Errorf("renaming the output: %w", err)
+	w.Output = hex.EncodeToString(hash.Sum(nil))
+	return w.writeJournal()
+}
+
+// rename gives the assembled output its name.
+func (w *workDir) rename() error {
+	if err := os.Rename(filepath.Join(w.dir, assembledName), w.output); err != nil {
+		return err
 	}
 	parent, err := os.Open(filepath.Dir(w.output))
 	if err != nil {
-		return fmt.Errorf("renaming the output: %w", err)
+		return err
 	}
 	defer parent.Close()
-	if err := syncDir(parent); err != nil {
-		return fmt.Errorf("renaming the output: %w", err)
-	}
-	return w.remove()
+	return syncDir(parent)
 }
 
 // close closes all files, and keeps the directory.
@@ -288,11 +387,21 @@ func (w *workDir) close() {
 	}
 }
 
-// remove removes the working directory.
+// remove removes the working directory, and the journal last: without it, --resume
+// could not recognize the output.
 func (w *workDir) remove() error {
 	w.close()
-	if err := os.RemoveAll(w.dir); err != nil {
-		return fmt.Errorf("removing the working directory: %w", err)
+	entries, err := os.ReadDir(w.dir)
+	for _, entry := range entries {
+		if entry.Name() != journalName {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(w.dir, entry.Name())))
+		}
+	}
+	if err == nil {
+		err = os.RemoveAll(w.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("removing the working directory: %w: fix the cause", err)
 	}
 	return nil
 }
