@@ -105,7 +105,7 @@ func (c *commands) app() *kingpin.Application {
 	c.serve.Flags(app.Command("serve", "Serve metrics.").Default())
 	c.scrape.ScrapeFlags(app.Command("scrape", "Print the teams' metrics of one scrape and end."))
 	c.simulate.Flags(app.Command("simulate", "Serve a simulated Chat-Tonic API."))
-	c.backfill.Flags(app.Command("backfill", "Write a file of the past for Prometheus, as scrapes would have shown it."))
+	c.backfill.Flags(app.Command("backfill", "Write past samples from the API to a file for Prometheus."))
 	c.nps.Flags(app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail."))
 
 	checks := app.Command("check", "Check a configuration file, or the teams' API.")

@@ -338,11 +338,11 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		exitCode   int
 		args, want string
 	}{
-		{2, "backfill " + path, "--output is needed: the file to write"},
-		{2, "backfill --dry-run " + path, "--start and --end are needed"},
+		{2, "backfill " + path, "--output is required: name the file to write"},
+		{2, "backfill --dry-run " + path, "--start and --end are required"},
 		{2, "backfill --dry-run --start=2021-11-02 --end=2021-11-01 " + path, "--end 2021-11-01 is before --start 2021-11-02"},
 		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
-		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls a second or more"},
+		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls per second or more"},
 		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
 		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
 		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window goes without --start and --end"},
@@ -353,7 +353,7 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health: "},
 		{1, "--web.config.file=/nope " + path, `--web.config.file "/nope": open /nope: `},
 		{1, "scrape --chattonic.url=http://127.0.0.1:1 --chattonic.codename=acme --chattonic.token-file=/nope", "--chattonic.token-file: "},
-		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to go on with"},
+		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to resume"},
 	} {
 		_, _, err := command(t, strings.Fields(c.args)...)
 		require.ErrorContains(t, err, c.want)
@@ -900,7 +900,7 @@ func TestBackfill(t *testing.T) {
 	}
 	stdout, _, err := command(t, append(past, "--dry-run")...)
 	require.NoError(t, err)
-	assert.Contains(t, stdout, "3 steps from 2021-11-01T00:00:00Z to 2021-11-01T12:00:00Z, every 6h, of 1 teams.\n6 calls to the API")
+	assert.Contains(t, stdout, "3 steps from 2021-11-01T00:00:00Z to 2021-11-01T12:00:00Z, every 6h, for 1 teams.\n6 API calls")
 	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointOperators))
 	assert.NoFileExists(t, output)
 
@@ -911,18 +911,18 @@ func TestBackfill(t *testing.T) {
 	_, _, err = command(t, append(past, "--chattonic.max-calls=0")...)
 	require.EqualError(t, err, `--chattonic.max-calls "0": it must be more than 0: use a value such as 100: see chattonic_exporter backfill --help`)
 	_, _, err = command(t, append(past, "--resume")...)
-	require.EqualError(t, err, "there is no "+output+".partial to go on with: leave --resume out to begin")
+	require.EqualError(t, err, "there is no "+output+".partial to resume: start without --resume")
 
 	stdout, stderr, err := command(t, past...)
 	require.NoError(t, err)
-	assert.Contains(t, stdout, output+" has ")
+	assert.Contains(t, stdout, " samples to "+output+". ")
 	text, err := os.ReadFile(output)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "\nchattonic_dashboard_new_users{team=\"beta\",window=\"24h\"} 1211.0 1635768000\n")
 	assert.NotContains(t, stdout+stderr+string(text), token)
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
 	_, _, err = command(t, past...)
-	require.EqualError(t, err, "--output "+output+" is there already: name another file, or remove it")
+	require.EqualError(t, err, "--output "+output+" exists: name another file, or remove it")
 }
 
 // TestWebFlags holds that what is served can be narrowed by flags.

@@ -238,7 +238,9 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
+		pause, failure := retryAfter(resp.Header.Get("Retry-After"), c.now()), statusError(e, resp.StatusCode)
+		failure.RetryAfter = max(0, pause)
+		return resp.StatusCode, pause, &failure
 	}
 	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
 	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}

@@ -400,7 +400,7 @@ func TestObserverSeesTheFailureOfEachRequest(t *testing.T) {
 		require.Len(t, observed, 3)
 		assert.Equal(t, chattonic.Error{
 			Endpoint: chattonic.EndpointOperators, StatusCode: 429, Cause: chattonic.CauseStatus, Retryable: true,
-			Detail: "HTTP 429, too many calls: lengthen the scrape interval or set a ttl",
+			RetryAfter: time.Second, Detail: "HTTP 429, too many calls: lengthen the scrape interval or set a ttl",
 		}, observed[0].Err)
 		assert.Equal(t, chattonic.CauseConnection, asError(t, observed[1].Err).Cause)
 		require.NoError(t, observed[2].Err)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Cause is the kind of an [Error].
@@ -55,6 +56,9 @@ type Error struct {
 	Retryable bool
 	// Cause is the kind of failure.
 	Cause Cause
+	// RetryAfter is the wait that the answer's Retry-After header asks for, or 0
+	// without one.
+	RetryAfter time.Duration
 	// Detail says what happened and, if known, what to do.
 	Detail string
 }

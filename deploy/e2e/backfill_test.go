@@ -101,7 +101,7 @@ func TestBackfillReachesPrometheus(t *testing.T) {
 	whole, resumed := filepath.Join(dir, "whole.om"), filepath.Join(dir, "resumed.om")
 	stdout, stderr, err := execute(t, nil, exporterProgram(t), backfill(api, token, whole, "10000")...)
 	require.NoError(t, err, stderr)
-	assert.Regexp(t, `^\S+whole\.om has \d+ samples\. `, stdout)
+	assert.Regexp(t, `^Wrote \d+ samples to \S+whole\.om\. `, stdout)
 	killedOnTheWay(t, resumed+".partial/journal.json", backfill(api, token, resumed, "40")...)
 	assert.NoFileExists(t, resumed)
 	_, stderr, err = execute(t, nil, exporterProgram(t), backfill(api, token, resumed, "10000", "--resume")...)

@@ -37,7 +37,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// present is when the tests ask for the past.
+// present is the time at which the tests run backfill.
 var present = time.Date(2021, 12, 15, 12, 34, 56, 0, time.UTC)
 
 const twoTeams = `
@@ -45,19 +45,20 @@ const twoTeams = `
   - {codename: globex, windows: [today, 1h, yesterday], timezone: America/Argentina/Buenos_Aires, operator_names: false}
 `
 
-// api is a simulated API with the teams acme and globex, whose clock can be set.
+// simulated is a simulated API with the teams acme and globex and a settable clock.
 type simulated struct {
 	*simulator.Server
 	url   string
 	now   atomic.Pointer[time.Time]
 	calls atomic.Int64
+	empty atomic.Int64 // requests whose window has no length
 
 	mu     sync.Mutex
 	before func(call int, w http.ResponseWriter) (answered bool)
 }
 
-// meet has each request meet a function, with its number from 1 on.
-func (s *simulated) meet(before func(call int, w http.ResponseWriter) (answered bool)) {
+// intercept calls before for each request, with its number from 1 on.
+func (s *simulated) intercept(before func(call int, w http.ResponseWriter) (answered bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = before
@@ -65,6 +66,9 @@ func (s *simulated) meet(before func(call int, w http.ResponseWriter) (answered 
 
 func (s *simulated) serve(w http.ResponseWriter, r *http.Request) {
 	call := int(s.calls.Add(1))
+	if q := r.URL.Query(); q.Get("startDate") >= q.Get("endDate") {
+		s.empty.Add(1)
+	}
 	s.mu.Lock()
 	before := s.before
 	s.mu.Unlock()
@@ -101,7 +105,7 @@ func (s *simulated) config(t *testing.T, teams string) *config.Config {
 	return c
 }
 
-// options ask for a day of both teams in steps of two hours, into a new folder.
+// options request one day of both teams in steps of two hours, in a new directory.
 func (s *simulated) options(t *testing.T) Options {
 	t.Helper()
 	c := s.config(t, twoTeams)
@@ -116,7 +120,8 @@ func (s *simulated) options(t *testing.T) Options {
 	}
 }
 
-// callsOfAStep is what twoTeams take: two endpoints, and two and three windows.
+// callsOfAStep is the number of calls for twoTeams: two endpoints, and two and three
+// windows.
 const callsOfAStep = 10
 
 const steps = 13
@@ -128,7 +133,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// names are the names of what is in a folder.
+// names returns the names of the files in a directory.
 func names(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -139,17 +144,17 @@ func names(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// unbroken is the file of a run that nothing happened to.
-func unbroken(t *testing.T, o Options) string {
+// uninterrupted returns the output of a run without failures.
+func uninterrupted(t *testing.T, o Options) string {
 	t.Helper()
-	o.Output, o.Resume = filepath.Join(t.TempDir(), "unbroken.om"), false
+	o.Output, o.Resume = filepath.Join(t.TempDir(), "uninterrupted.om"), false
 	require.NoError(t, Run(t.Context(), o))
-	assert.Equal(t, []string{"unbroken.om"}, names(t, filepath.Dir(o.Output)))
+	assert.Equal(t, []string{"uninterrupted.om"}, names(t, filepath.Dir(o.Output)))
 	return read(t, o.Output)
 }
 
-// scraped is what a scrape shows at a moment, by a registry, without what is
-// about the present.
+// scraped returns the page of a scrape at a given time, from a registry, without the
+// metrics about the present.
 func scraped(t *testing.T, s *simulated, at time.Time) string {
 	t.Helper()
 	s.now.Store(&at)
@@ -162,13 +167,13 @@ func scraped(t *testing.T, s *simulated, at time.Time) string {
 	registry.MustRegister(collector.New(t.Context(), log.NewNopLogger(), func() time.Time { return at }, teams...))
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	left := map[string]bool{}
+	omitted := map[string]bool{}
 	for _, m := range collector.Metrics() {
-		left[m.Name] = m.Current
+		omitted[m.Name] = m.Current
 	}
 	var page bytes.Buffer
 	for _, family := range families {
-		if !left[family.GetName()] {
+		if !omitted[family.GetName()] {
 			_, err := expfmt.MetricFamilyToOpenMetrics(&page, family)
 			require.NoError(t, err)
 		}
@@ -176,8 +181,8 @@ func scraped(t *testing.T, s *simulated, at time.Time) string {
 	return page.String()
 }
 
-// ofTime is what a file has of a time, as a page without times.
-func ofTime(file string, at time.Time) string {
+// samplesAt returns the lines of a file for a given time, without timestamps.
+func samplesAt(file string, at time.Time) string {
 	var page strings.Builder
 	stamp := fmt.Sprintf(" %d\n", at.Unix())
 	for line := range strings.Lines(file) {
@@ -192,15 +197,26 @@ func ofTime(file string, at time.Time) string {
 	return page.String()
 }
 
-func TestFileIsWhatScrapesWouldHaveShown(t *testing.T) {
+func withoutLines(page string, drop func(line string) bool) string {
+	var kept strings.Builder
+	for line := range strings.Lines(page) {
+		if line[0] == '#' || !drop(line) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+func TestFileEqualsScrapes(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	var out bytes.Buffer
 	o.Out = &out
 	before := goleak.IgnoreCurrent()
 	require.NoError(t, Run(t.Context(), o))
-	goleak.VerifyNone(t, before) // no connection is left
-	assert.EqualValues(t, steps*callsOfAStep, s.calls.Load())
+	goleak.VerifyNone(t, before) // all connections are closed
+	assert.EqualValues(t, steps*callsOfAStep-2*2, s.calls.Load(), "no calls for globex today at both midnights")
+	assert.Zero(t, s.empty.Load())
 
 	file := read(t, o.Output)
 	assert.Equal(t, 1, strings.Count(file, "# EOF\n"))
@@ -210,11 +226,16 @@ func TestFileIsWhatScrapesWouldHaveShown(t *testing.T) {
 	for i := range steps {
 		at := start.Add(time.Duration(i) * 2 * time.Hour)
 		page := scraped(t, s, at)
-		require.ElementsMatch(t, strings.Split(page, "\n"), strings.Split(ofTime(file, at), "\n"), at)
+		if i == 0 || i == steps-1 { // midnight: today has no length, which is the first window of globex
+			page = withoutLines(page, func(line string) bool {
+				return strings.Contains(line, `team="globex"`) && (strings.Contains(line, `window="today"`) || !strings.Contains(line, "window="))
+			})
+		}
+		require.ElementsMatch(t, strings.Split(page, "\n"), strings.Split(samplesAt(file, at), "\n"), at)
 		samples += strings.Count(page, "\n") - strings.Count(page, "#")
 	}
-	assert.Equal(t, samples, strings.Count(file, "\n")-strings.Count(file, "#"), "there are no others")
-	assert.Equal(t, fmt.Sprintf("%s has %d samples. promtool tsdb create-blocks-from openmetrics makes blocks of it for Prometheus.\n", o.Output, samples), out.String())
+	assert.Equal(t, samples, strings.Count(file, "\n")-strings.Count(file, "#"), "there are no other samples")
+	assert.Equal(t, fmt.Sprintf("Wrote %d samples to %s. To create blocks for Prometheus, run promtool tsdb create-blocks-from openmetrics.\n", samples, o.Output), out.String())
 	for _, want := range []string{
 		`chattonic_operator_queries_resolved{operator_id="`, `,team="globex",window="yesterday"} `,
 		`chattonic_window_end_timestamp_seconds{team="acme",window="24h"} 1.6383273e+09 1638327600` + "\n", // five minutes before
@@ -224,12 +245,9 @@ func TestFileIsWhatScrapesWouldHaveShown(t *testing.T) {
 	for _, name := range presentMetrics() {
 		assert.NotContains(t, file, name+"{")
 	}
-	info, err := os.Stat(o.Output)
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o600), info.Mode())
 }
 
-func TestWhatIsLeftOut(t *testing.T) {
+func TestOmittedMetrics(t *testing.T) {
 	assert.Subset(t, presentMetrics(), []string{
 		"chattonic_up", "chattonic_queries_pending_threshold", "chattonic_within_business_hours", "chattonic_queries_pending",
 		"chattonic_operator_status", "chattonic_operator_queries_in_progress", "chattonic_operator_last_connection_timestamp_seconds",
@@ -255,10 +273,10 @@ func TestWhatIsLeftOut(t *testing.T) {
 	assert.InDelta(t, 5, o.Rate, 0)
 }
 
-func TestTeamsAndWindowsCanBeChosen(t *testing.T) {
+func TestSelectTeamsAndWindows(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
-	everything := unbroken(t, o)
+	everything := uninterrupted(t, o)
 	pick := func(wanted func(line string) bool) (lines []string) {
 		for line := range strings.Lines(everything) {
 			if line[0] != '#' && wanted(line) {
@@ -270,7 +288,7 @@ func TestTeamsAndWindowsCanBeChosen(t *testing.T) {
 	chosen := func(codenames, windows []string) (lines []string) {
 		o := o
 		o.Codenames, o.Windows = codenames, windows
-		for line := range strings.Lines(unbroken(t, o)) {
+		for line := range strings.Lines(uninterrupted(t, o)) {
 			if line[0] != '#' {
 				lines = append(lines, line)
 			}
@@ -282,11 +300,68 @@ func TestTeamsAndWindowsCanBeChosen(t *testing.T) {
 	}
 	assert.Equal(t, pick(func(line string) bool { return strings.Contains(line, `team="globex"`) }), chosen([]string{"globex"}, nil))
 	assert.Equal(t, pick(func(line string) bool { return of(line, "globex", "1h") }), chosen([]string{"globex"}, []string{"1h"}),
-		"what has no window is of the first, which is another one")
+		"metrics without a window belong to the first window, which is not selected")
 	assert.Equal(t, pick(func(line string) bool { return of(line, "globex", "today") || of(line, "globex", "") }), chosen([]string{"globex"}, []string{"today"}))
 	assert.Equal(t, pick(func(line string) bool {
 		return of(line, "acme", "today") || of(line, "globex", "today") || of(line, "globex", "")
 	}), chosen([]string{"globex", "acme", "globex"}, []string{"today"}))
+}
+
+// A window without length is not requested, wherever it is in the list.
+func TestEmptyWindows(t *testing.T) {
+	s := simulate(t, nil)
+	o := s.options(t)
+	c := s.config(t, `
+  - {codename: acme, windows: [24h, today]}
+  - {codename: globex, windows: [today, 24h]}
+`)
+	o.Load = func() (*config.Config, error) { return c, nil }
+	o.Start, o.End, o.Step = "2021-11-30T23:50:00Z", "2021-12-01T00:10:00Z", "10m"
+	file := uninterrupted(t, o)
+	assert.EqualValues(t, 3*8-2*2, s.calls.Load())
+	assert.Zero(t, s.empty.Load())
+	count := func(at, series string) (n int) {
+		moment, err := time.Parse(time.RFC3339, at)
+		require.NoError(t, err)
+		return strings.Count(samplesAt(file, moment), series)
+	}
+	for series, want := range map[string][3]int{ // before, at and after midnight
+		`chattonic_window_end_timestamp_seconds{team="acme",window="24h"}`:     {1, 1, 1},
+		`chattonic_window_end_timestamp_seconds{team="acme",window="today"}`:   {1, 0, 1},
+		`chattonic_dashboard_users_all_time{team="acme"}`:                      {1, 1, 1},
+		`chattonic_window_end_timestamp_seconds{team="globex",window="24h"}`:   {1, 1, 1},
+		`chattonic_window_end_timestamp_seconds{team="globex",window="today"}`: {1, 0, 1},
+		`chattonic_dashboard_users_all_time{team="globex"}`:                    {1, 0, 1},
+	} {
+		got := [3]int{count("2021-11-30T23:50:00Z", series), count("2021-12-01T00:00:00Z", series), count("2021-12-01T00:10:00Z", series)}
+		assert.Equal(t, want, got, series)
+	}
+
+	var out bytes.Buffer
+	o.Out, o.DryRun = &out, true
+	s.calls.Store(0)
+	require.NoError(t, Run(t.Context(), o))
+	assert.Contains(t, out.String(), "3 steps from 2021-11-30T23:50:00Z to 2021-12-01T00:10:00Z, every 10m, for 2 teams.\n20 API calls,")
+	assert.EqualValues(t, 8, s.calls.Load())
+	out.Reset()
+	o.Start = o.End // one step that has all windows
+	require.NoError(t, Run(t.Context(), o))
+	assert.Contains(t, out.String(), "8 API calls,")
+
+	// All windows of a team, and then of all teams.
+	o.DryRun, o.Start, o.End, o.Step = false, "2021-11-30", "2021-12-02", "1d"
+	o.Windows, o.Codenames = []string{"today"}, []string{"acme"}
+	s.calls.Store(0)
+	require.EqualError(t, Run(t.Context(), o), "all windows are empty at each step, such as today at midnight: use another --start or --step, or other windows")
+	assert.Zero(t, s.calls.Load())
+	c = s.config(t, `
+  - {codename: acme, windows: [today]}
+  - {codename: globex, windows: [24h]}
+`)
+	o.Windows, o.Codenames = nil, nil
+	assert.NotContains(t, uninterrupted(t, o), `team="acme"`)
+	assert.EqualValues(t, 3*2, s.calls.Load())
+	assert.Zero(t, s.empty.Load())
 }
 
 func TestWrongInput(t *testing.T) {
@@ -295,24 +370,24 @@ func TestWrongInput(t *testing.T) {
 		want   string
 		adjust func(*Options)
 	}{
-		{"--output is needed: the file to write", func(o *Options) { o.Output = "" }},
-		{"--start and --end are needed", func(o *Options) { o.Start = "" }},
-		{"--start and --end are needed", func(o *Options) { o.End = "" }},
+		{"--output is required: name the file to write", func(o *Options) { o.Output = "" }},
+		{"--start and --end are required", func(o *Options) { o.Start = "" }},
+		{"--start and --end are required", func(o *Options) { o.End = "" }},
 		{`--start "soon" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.Start = "soon" }},
 		{`--end "soon" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`, func(o *Options) { o.End = "soon" }},
 		{"--end 2021-11-30 is before --start 2021-12-01", func(o *Options) { o.End = "2021-11-30" }},
-		{"--end 2021-12-15T12:34:57Z has not come yet: use a time up to now", func(o *Options) { o.End = "2021-12-15T12:34:57Z" }},
+		{"--end 2021-12-15T12:34:57Z is in the future: use a time up to now", func(o *Options) { o.End = "2021-12-15T12:34:57Z" }},
 		{"--start 2021-12-01T00:00:00.5Z has a fraction of a second: use whole seconds", func(o *Options) { o.Start = "2021-12-01T00:00:00.5Z" }},
 		{"--start 1969-12-31T23:59:59Z is before 1970: use a later time", func(o *Options) { o.Start = "1969-12-31T23:59:59Z" }},
-		{`--step "" is no duration of whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "" }},
-		{`--step "0s" is no duration of whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "0s" }},
-		{`--step "1500ms" is no duration of whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "1500ms" }},
-		{`--step "-5m" is no duration of whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "-5m" }},
-		{"--rate 0 is too low: use 0.001 calls a second or more", func(o *Options) { o.Rate = 0 }},
+		{`--step "" is not a duration in whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "" }},
+		{`--step "0s" is not a duration in whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "0s" }},
+		{`--step "1500ms" is not a duration in whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "1500ms" }},
+		{`--step "-5m" is not a duration in whole seconds: use one such as 5m, 1h or 1d`, func(o *Options) { o.Step = "-5m" }},
+		{"--rate 0 is too low: use 0.001 calls per second or more", func(o *Options) { o.Rate = 0 }},
 		{`--team "hooli" is not configured: use acme, globex`, func(o *Options) { o.Codenames = []string{"acme", "hooli"} }},
 		{`--window "7d" is not configured: use 1h, 24h, today, yesterday`, func(o *Options) { o.Windows = []string{"today", "7d"} }},
 		{`--window "1h" is not configured: use 24h, today`, func(o *Options) { o.Codenames, o.Windows = []string{"acme"}, []string{"1h"} }},
-		{`--window names no window of team "acme", which has 24h, today: name one, or other teams with --team`, func(o *Options) { o.Windows = []string{"1h"} }},
+		{`--window selects no window of team "acme", which has 24h, today: add one of these, or select other teams with --team`, func(o *Options) { o.Windows = []string{"1h"} }},
 		{"there is no configuration", func(o *Options) {
 			o.Load = func() (*config.Config, error) { return nil, fmt.Errorf("there is no configuration") }
 		}},
@@ -327,25 +402,25 @@ func TestWrongInput(t *testing.T) {
 
 	o := s.options(t)
 	o.Output = filepath.Join(t.TempDir(), "none", "past.om")
-	require.ErrorContains(t, Run(t.Context(), o), "making the working directory: mkdir "+o.Output+".partial: ")
+	require.ErrorContains(t, Run(t.Context(), o), "creating the working directory: mkdir "+o.Output+".partial: ")
 	o.Output = filepath.Join(t.TempDir(), "past.om")
 	require.NoError(t, os.WriteFile(o.Output, []byte("mine"), 0o600))
 	for _, o.Resume = range []bool{false, true} {
-		require.EqualError(t, Run(t.Context(), o), "--output "+o.Output+" is there already: name another file, or remove it")
+		require.EqualError(t, Run(t.Context(), o), "--output "+o.Output+" exists: name another file, or remove it")
 	}
 	assert.Equal(t, "mine", read(t, o.Output))
-	o.Output = filepath.Join(o.Output, "past.om") // whose folder is a file
+	o.Output = filepath.Join(o.Output, "past.om") // whose directory is a file
 	require.ErrorContains(t, Run(t.Context(), o), "--output: ")
 	assert.Zero(t, s.calls.Load())
 }
 
-func TestDatesMeanTheSameForAllTeams(t *testing.T) {
+func TestDatesNeedOneTimeZone(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	c := s.config(t, "\n  - {codename: acme, timezone: America/Argentina/Buenos_Aires}\n  - {codename: globex, timezone: Asia/Tokyo}\n")
 	o.Load = func() (*config.Config, error) { return c, nil }
-	require.EqualError(t, Run(t.Context(), o), `--start 2021-12-01 begins at another time for team "globex" than for team "acme", which has another time zone: `+
-		"use a time such as 2021-12-01T03:00:00Z, or one --team after the other")
+	require.EqualError(t, Run(t.Context(), o), `--start 2021-12-01 is ambiguous: teams "acme" and "globex" have different time zones: `+
+		"use a time such as 2021-12-01T03:00:00Z, or run once per time zone with --team")
 	o.Codenames = []string{"globex"}
 	p, err := o.plan(c)
 	require.NoError(t, err)
@@ -364,29 +439,29 @@ func TestDryRun(t *testing.T) {
 	var out bytes.Buffer
 	o.DryRun, o.Output, o.Out, o.Rate = true, "", &out, 40
 	require.NoError(t, Run(t.Context(), o))
-	assert.EqualValues(t, callsOfAStep, s.calls.Load(), "of the last step")
+	assert.EqualValues(t, callsOfAStep, s.calls.Load(), "of the last step with all windows")
 	assert.Empty(t, names(t, dir))
 
 	o = s.options(t)
-	file := unbroken(t, o)
+	file := uninterrupted(t, o)
 	last := 0
 	size := 0
 	for line := range strings.Lines(file) {
-		if strings.HasSuffix(line, fmt.Sprint(" ", time.Date(2021, 12, 2, 3, 0, 0, 0, time.UTC).Unix(), "\n")) {
+		if strings.HasSuffix(line, fmt.Sprint(" ", time.Date(2021, 12, 2, 1, 0, 0, 0, time.UTC).Unix(), "\n")) {
 			last, size = last+1, size+len(line)
 		}
 	}
-	assert.Equal(t, fmt.Sprintf(`13 steps from 2021-12-01T03:00:00Z to 2021-12-02T03:00:00Z, every 2h, of 2 teams.
-130 calls to the API, which at 40 in a second take 3s or more.
-About %d samples, a file of %.1f MB, and room for it twice until it is whole: counted by asking for the last step, which took 10 calls.
-`, last*13, float64(size)*13/1e6), out.String())
+	assert.Equal(t, fmt.Sprintf(`13 steps from 2021-12-01T03:00:00Z to 2021-12-02T03:00:00Z, every 2h, for 2 teams.
+126 API calls, which take at least 3s at 40 calls per second.
+About %d samples and %.1f MB, and twice that disk space during the run. This estimate made 10 API calls for one step.
+`, last*126/10, float64(size)*12.6/1e6), out.String())
 
 	o.DryRun = true
-	s.meet(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusUnauthorized); return true })
+	s.intercept(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusUnauthorized); return true })
 	require.ErrorContains(t, Run(t.Context(), o), "the access token was not accepted")
 }
 
-func TestFailingCallEndsTheRun(t *testing.T) {
+func TestFailedCallEndsRun(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	var logs bytes.Buffer
@@ -396,32 +471,31 @@ func TestFailingCallEndsTheRun(t *testing.T) {
 	o.Load = func() (*config.Config, error) { return c, nil }
 	status := http.StatusInternalServerError
 	fails := 1
-	s.meet(func(call int, w http.ResponseWriter) bool {
+	s.intercept(func(call int, w http.ResponseWriter) bool {
 		if call == fails {
 			w.WriteHeader(status)
 		}
 		return call == fails
 	})
-	// Nothing is done, so nothing is left.
+	// A run that fails in the first step leaves no files.
 	require.EqualError(t, Run(t.Context(), o), `team "acme", window 24h from 2021-11-30T00:00:00Z to 2021-12-01T00:00:00Z: requesting the operators endpoint: HTTP 500`)
 	assert.Empty(t, names(t, filepath.Dir(o.Output)))
 
 	s.calls.Store(0)
 	fails = 4
-	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: requesting the operators endpoint: HTTP 500: 3 of 13 steps are done, and --resume goes on from there`
+	want := `team "acme", window 24h from 2021-11-30T06:00:00Z to 2021-12-01T06:00:00Z: requesting the operators endpoint: HTTP 500: 3 of 13 steps are done: --resume continues from there`
 	require.EqualError(t, Run(t.Context(), o), want)
-	assert.EqualValues(t, 4, s.calls.Load(), "it is at an end")
+	assert.EqualValues(t, 4, s.calls.Load(), "no calls after the failure")
 	assert.Equal(t, []string{"past.om.partial"}, names(t, filepath.Dir(o.Output)))
-	assert.NotContains(t, logs.String(), "level=error", "what is returned is not logged, too")
+	assert.NotContains(t, logs.String(), "level=error", "an error is returned or logged, not both")
 
-	// What may help is tried again by the client.
-	o.Resume = true
+	o.Resume, o.MaxWait = true, time.Minute
 	status, fails = http.StatusServiceUnavailable, 6
 	require.NoError(t, Run(t.Context(), o))
 	assert.EqualValues(t, 13+2, s.calls.Load())
 }
 
-func TestCallThatHangsIsEnded(t *testing.T) {
+func TestCallTimeout(t *testing.T) {
 	s := simulate(t, nil)
 	require.NoError(t, s.SetFault("globex", chattonic.EndpointDashboard, simulator.Fault{Delay: time.Hour}))
 	o := s.options(t)
@@ -430,17 +504,17 @@ func TestCallThatHangsIsEnded(t *testing.T) {
 	o.Load = func() (*config.Config, error) { return c, nil }
 	o.RequestTimeout = 300 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
-	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
+	defer time.AfterFunc(45*time.Second, cancel).Stop() // if the timeout does not work
 	err := Run(ctx, o)
 	require.ErrorContains(t, err, `team "globex", window `)
 	require.ErrorContains(t, err, "requesting the dashboard endpoint: no complete answer before the timeout")
 }
 
-func TestFirstFailureEndsAStep(t *testing.T) {
+func TestFirstFailureEndsStep(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	o.MaxCalls = 1
-	s.meet(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusForbidden); return true })
+	s.intercept(func(_ int, w http.ResponseWriter) bool { w.WriteHeader(http.StatusForbidden); return true })
 	require.ErrorContains(t, Run(t.Context(), o), "the access token has no access to this team")
 	assert.EqualValues(t, 1, s.calls.Load())
 }
@@ -449,45 +523,45 @@ func TestInterrupted(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	ctx, interrupt := context.WithCancel(t.Context())
-	s.meet(func(call int, _ http.ResponseWriter) bool {
+	s.intercept(func(call int, _ http.ResponseWriter) bool {
 		if call == 2*callsOfAStep+5 {
 			interrupt()
 		}
 		return false
 	})
-	require.EqualError(t, Run(ctx, o), "interrupted: 2 of 13 steps are done, and --resume goes on from there")
-	s.meet(nil)
-	want := unbroken(t, o)
+	require.EqualError(t, Run(ctx, o), "interrupted: 2 of 13 steps are done: --resume continues from there")
+	s.intercept(nil)
+	want := uninterrupted(t, o)
 	o.Resume = true
 	require.NoError(t, Run(t.Context(), o))
 	assert.Equal(t, want, read(t, o.Output))
 }
 
-// copyDir copies the files of a folder, as they are at the moment.
+// copyDir copies the files of a directory.
 func copyDir(t *testing.T, from, to string) {
 	t.Helper()
 	require.NoError(t, os.CopyFS(to, os.DirFS(from)))
 }
 
-// A run that is killed leaves its working directory as it is at that moment.
-func TestKilledAtAnyMoment(t *testing.T) {
+// A killed run leaves its working directory as it was at that time.
+func TestKilledAtAnyTime(t *testing.T) {
 	s := simulate(t, nil)
 	const callsOfAStep = 2
 	for _, every := range []time.Duration{time.Nanosecond, time.Hour} {
 		o := s.options(t)
 		o.Step, o.Codenames, o.Windows = "8h", []string{"acme"}, []string{"24h"}
-		want := unbroken(t, o)
+		want := uninterrupted(t, o)
 		o.saveEvery = every
 		var kept []string
 		var mu sync.Mutex
 		s.calls.Store(0)
-		s.meet(func(call int, _ http.ResponseWriter) bool {
+		s.intercept(func(call int, _ http.ResponseWriter) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			to := filepath.Join(filepath.Dir(o.Output), fmt.Sprintf("killed-%d.partial", call))
 			copyDir(t, o.Output+".partial", to)
 			for _, name := range names(t, to) {
-				if strings.HasSuffix(name, partSuffix) { // which it was just writing
+				if strings.HasSuffix(name, segmentSuffix) { // with a half-written line
 					path := filepath.Join(to, name)
 					assert.NoError(t, os.WriteFile(path, []byte(read(t, path)+"chattonic_half{"), 0o600))
 				}
@@ -496,7 +570,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			return false
 		})
 		require.NoError(t, Run(t.Context(), o))
-		s.meet(nil)
+		s.intercept(nil)
 		require.Len(t, kept, 4*callsOfAStep)
 		o.Resume = true
 		for i, dir := range kept {
@@ -508,7 +582,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			if every == time.Nanosecond {
 				again -= int64(i / callsOfAStep * callsOfAStep)
 			}
-			assert.Equal(t, again, s.calls.Load(), "what was saved is not asked again")
+			assert.Equal(t, again, s.calls.Load(), "saved steps are not fetched again")
 			assert.NoDirExists(t, dir)
 		}
 	}
@@ -519,10 +593,10 @@ func TestResumeRefuses(t *testing.T) {
 	o := s.options(t)
 	partial := o.Output + ".partial"
 	o.Resume = true
-	require.EqualError(t, Run(t.Context(), o), "there is no "+partial+" to go on with: leave --resume out to begin")
+	require.EqualError(t, Run(t.Context(), o), "there is no "+partial+" to resume: start without --resume")
 	assert.Empty(t, names(t, filepath.Dir(o.Output)))
 	o.Resume = false
-	s.meet(func(call int, w http.ResponseWriter) bool {
+	s.intercept(func(call int, w http.ResponseWriter) bool {
 		if call > 2*callsOfAStep {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
@@ -530,13 +604,13 @@ func TestResumeRefuses(t *testing.T) {
 	})
 	require.Error(t, Run(t.Context(), o))
 	s.calls.Store(0)
-	require.EqualError(t, Run(t.Context(), o), partial+" is there already, from a run that was broken off: --resume goes on with it; or remove it")
+	require.EqualError(t, Run(t.Context(), o), partial+" exists, from a run that did not finish: continue it with --resume, or remove it")
 	o.Resume = true
 
 	journalPath := filepath.Join(partial, journalName)
 	journalText := read(t, journalPath)
 	other := strings.Replace(strings.Replace(twoTeams, "delay: 5m", "delay: 6m", 1), "[24h, today]", "[today, 24h]", 1)
-	const advice = ": use what it was begun with, or remove it and begin anew without --resume"
+	const advice = ": use the same settings, or remove it and start again without --resume"
 	for _, c := range []struct {
 		was, is string
 		adjust  func(*Options)
@@ -553,20 +627,20 @@ func TestResumeRefuses(t *testing.T) {
 	} {
 		o := o
 		c.adjust(&o)
-		require.EqualError(t, Run(t.Context(), o), partial+" was begun with "+c.was+", and now it is "+c.is+advice)
+		require.EqualError(t, Run(t.Context(), o), partial+" was started with "+c.was+", not with "+c.is+advice)
 	}
 	for text, want := range map[string]string{
-		"":     "reading what was done: unexpected end of JSON input",
-		"{}":   partial + ` was begun with  "", and now it is version of the exporter "`,
-		"null": partial + ` was begun with  "", and now it is version of the exporter "`,
+		"":     "reading the journal: unexpected end of JSON input",
+		"{}":   partial + ` was started with  "", not with version of the exporter "`,
+		"null": partial + ` was started with  "", not with version of the exporter "`,
 	} {
 		require.NoError(t, os.WriteFile(journalPath, []byte(text), 0o600))
 		require.ErrorContains(t, Run(t.Context(), o), want)
 	}
 	require.NoError(t, os.Remove(journalPath))
 	err := Run(t.Context(), o)
-	require.ErrorContains(t, err, "reading what was done: open "+journalPath)
-	require.ErrorContains(t, err, ": remove "+partial+" and begin anew without --resume")
+	require.ErrorContains(t, err, "reading the journal: open "+journalPath)
+	require.ErrorContains(t, err, ": remove "+partial+" and start again without --resume")
 	require.NoError(t, os.WriteFile(journalPath, []byte(journalText), 0o600))
 
 	directory, err := os.Open(partial)
@@ -574,24 +648,24 @@ func TestResumeRefuses(t *testing.T) {
 	defer directory.Close()
 	if runtime.GOOS == "linux" {
 		require.NoError(t, lock(directory))
-		require.ErrorContains(t, Run(t.Context(), o), "another run seems to be at work in "+partial+": wait for its end: ")
+		require.ErrorContains(t, Run(t.Context(), o), "locking "+partial+": another run may be using it: wait until it ends: ")
 	}
 	require.NoError(t, directory.Close())
 
-	part := filepath.Join(partial, "chattonic_operator_info.part")
-	text := read(t, part)
-	require.NoError(t, os.WriteFile(part, []byte(text[1:]), 0o600))
-	require.EqualError(t, Run(t.Context(), o), fmt.Sprintf("going on with what was done: %s has %d bytes, and the journal says %d: remove %s and begin anew without --resume",
-		part, len(text)-1, len(text), partial))
-	require.NoError(t, os.WriteFile(part, []byte(text), 0o600))
-	assert.Zero(t, s.calls.Load(), "all that is seen before a call is made")
+	segment := filepath.Join(partial, "chattonic_operator_info.segment")
+	text := read(t, segment)
+	require.NoError(t, os.WriteFile(segment, []byte(text[1:]), 0o600))
+	require.EqualError(t, Run(t.Context(), o), fmt.Sprintf("restoring the finished steps: %s has %d bytes, but %d in the journal: remove %s and start again without --resume",
+		segment, len(text)-1, len(text), partial))
+	require.NoError(t, os.WriteFile(segment, []byte(text), 0o600))
+	assert.Zero(t, s.calls.Load(), "all errors come before the first call")
 
-	s.meet(nil)
+	s.intercept(nil)
 	require.NoError(t, Run(t.Context(), o))
-	assert.Equal(t, unbroken(t, o), read(t, o.Output))
+	assert.Equal(t, uninterrupted(t, o), read(t, o.Output))
 }
 
-func TestSettingsThatCanChangeThePast(t *testing.T) {
+func TestSettingsThatChangeSamples(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	described := func(team string) (text string) {
@@ -611,54 +685,54 @@ func TestSettingsThatCanChangeThePast(t *testing.T) {
 	}
 	assert.NotContains(t, base, "secret")
 	o.Windows = []string{"1h"}
-	assert.NotEqual(t, described(", windows: [1h, today]"), described(", windows: [today, 1h]"), "the first window is asked for, or not")
+	assert.NotEqual(t, described(", windows: [1h, today]"), described(", windows: [today, 1h]"), "the first window is selected or not")
 }
 
-func TestOutputThatComesMeanwhileIsLeft(t *testing.T) {
+func TestOutputCreatedDuringRunIsKept(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
-	s.meet(func(int, http.ResponseWriter) bool {
+	s.intercept(func(int, http.ResponseWriter) bool {
 		assert.NoError(t, os.WriteFile(o.Output, []byte("mine"), 0o600))
 		return false
 	})
-	require.EqualError(t, Run(t.Context(), o), "--output "+o.Output+" is there already: name another file, or remove it: all steps are done, and --resume tries again")
+	require.EqualError(t, Run(t.Context(), o), "--output "+o.Output+" was created during the run: move it away, then run again with --resume: all steps are done")
 	assert.Equal(t, "mine", read(t, o.Output))
 	require.NoError(t, os.Remove(o.Output))
-	s.meet(nil)
+	s.intercept(nil)
 	s.calls.Store(0)
 	o.Resume = true
 	require.NoError(t, Run(t.Context(), o))
-	assert.Zero(t, s.calls.Load(), "nothing is asked again")
-	assert.Equal(t, unbroken(t, o), read(t, o.Output))
+	assert.Zero(t, s.calls.Load(), "no step is fetched again")
+	assert.Equal(t, uninterrupted(t, o), read(t, o.Output))
 }
 
 func TestLimitOfCalls(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	o.Step, o.MaxCalls = "1d", 2
-	var atATime, tooMany atomic.Int64
-	s.meet(func(int, http.ResponseWriter) bool {
-		defer atATime.Add(-1)
-		if atATime.Add(1) > 2 {
+	var concurrent, tooMany atomic.Int64
+	s.intercept(func(int, http.ResponseWriter) bool {
+		defer concurrent.Add(-1)
+		if concurrent.Add(1) > 2 {
 			tooMany.Add(1)
 		}
 		time.Sleep(20 * time.Millisecond)
 		return false
 	})
 	require.NoError(t, Run(t.Context(), o))
-	assert.EqualValues(t, 20, s.calls.Load())
+	assert.EqualValues(t, 2*(callsOfAStep-2), s.calls.Load())
 	assert.Zero(t, tooMany.Load())
 }
 
-// inMemory answers requests without a connection, after a while.
+// inMemory answers requests without a connection, after a delay.
 type inMemory struct {
 	http.Handler
-	after time.Duration
+	delay time.Duration
 }
 
 func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
-	case <-time.After(m.after):
+	case <-time.After(m.delay):
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
@@ -669,36 +743,41 @@ func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// TestRateOfCalls holds that who waits for the rate is not too late for the
-// answer.
+// newTestFetcher returns a fetcher whose teams use a transport.
+func newTestFetcher(t *testing.T, o Options, p *plan, transport http.RoundTripper) *fetcher {
+	t.Helper()
+	f, err := newFetcher(o, p)
+	require.NoError(t, err)
+	t.Cleanup(f.close)
+	for i, team := range p.teams {
+		client, err := chattonic.New("http://chat-tonic.example", team.Codename, chattonic.WithToken("secret"), chattonic.WithHTTPClient(&http.Client{Transport: transport}))
+		require.NoError(t, err)
+		f.teams[i] = collector.NewTeam(teams.Settings(team.Team, &api{f, team.Codename, client}))
+	}
+	return f
+}
+
+// The time that a call waits for the rate limit does not count towards its timeout.
 func TestRateOfCalls(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
-	o.Step, o.Rate, o.MaxCalls, o.RequestTimeout = "1d", 10, 10, 600*time.Millisecond
+	o.Rate, o.MaxCalls, o.RequestTimeout = 10, 10, 600*time.Millisecond
 	c, err := o.Load()
 	require.NoError(t, err)
 	p, err := o.plan(c)
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		a, err := newAsker(o, p)
-		require.NoError(t, err)
-		defer a.close()
-		a.teams = nil // and those who ask in memory instead
-		for _, team := range p.teams {
-			client, err := chattonic.New("http://chat-tonic.example", team.Codename, chattonic.WithToken("secret"), chattonic.WithHTTPClient(&http.Client{Transport: inMemory{s, 500 * time.Millisecond}}))
-			require.NoError(t, err)
-			a.teams = append(a.teams, collector.NewTeam(teams.Settings(team.Team, &api{a, team.Codename, client})))
-		}
-		began, calls := time.Now(), atomic.Int64{}
-		a.called = func() { calls.Add(1) }
-		_, err = a.ask(t.Context(), p.at(0))
+		f := newTestFetcher(t, o, p, inMemory{s, 500 * time.Millisecond})
+		start, calls := time.Now(), atomic.Int64{}
+		f.called = func() { calls.Add(1) }
+		_, err = f.fetch(t.Context(), p.at(1))
 		require.NoError(t, err)
 		assert.EqualValues(t, 10, calls.Load())
-		assert.InDelta(t, 900*time.Millisecond+500*time.Millisecond, time.Since(began), float64(time.Microsecond), "the first is made at once")
+		assert.InDelta(t, 900*time.Millisecond+500*time.Millisecond, time.Since(start), float64(time.Microsecond), "the first call does not wait")
 	})
 }
 
-func TestSeveralRowsAreWarnedOfOnce(t *testing.T) {
+func TestSeveralRowsAreLoggedOnce(t *testing.T) {
 	s := simulate(t, func(team *simulator.Team) { team.Buckets = true })
 	o := s.options(t)
 	var logs bytes.Buffer
@@ -707,19 +786,19 @@ func TestSeveralRowsAreWarnedOfOnce(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(logs.String(), "level=warn msg=\"the dashboard's answer has several rows"), logs.String())
 }
 
-// Memory must not grow with the number of steps, of which there can be a hundred
-// thousand.
+// Memory must not grow with the number of steps: a year in steps of five minutes has
+// a hundred thousand.
 func TestMemoryDoesNotGrow(t *testing.T) {
 	var operators []string
 	for i := range 200 {
 		operators = append(operators, fmt.Sprintf(`{"_id": "operator-%d", "displayName": "Operator %[1]d", "onlineTime": %[1]d, "queriesResolved": %[1]d}`, i))
 	}
 	body := []byte(`{"status": true, "operators": [` + strings.Join(operators, ",") + `], "queryPending": 3}`)
-	const between = 25 // steps from one look to the next
+	const between = 25 // steps from one measurement to the next
 	var calls int
 	var heaps []uint64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if calls++; calls%between == 0 { // there is one call at a time
+		if calls++; calls%between == 0 { // calls are sequential
 			var m runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&m)
@@ -737,10 +816,10 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 	require.Len(t, heaps, 145/between)
 	info, err := os.Stat(o.Output)
 	require.NoError(t, err)
-	perLook := info.Size() / int64(len(heaps))
+	perMeasurement := info.Size() / int64(len(heaps))
 	grown := int64(heaps[len(heaps)-1]) - int64(heaps[0])
-	t.Logf("%d bytes of heap more after %d steps, in which %d bytes were written", grown, between*(len(heaps)-1), perLook*int64(len(heaps)-1))
-	assert.Less(t, grown, perLook/4, "a small part of what a few steps write")
+	t.Logf("the heap grew by %d bytes in %d steps, which wrote %d bytes", grown, between*(len(heaps)-1), perMeasurement*int64(len(heaps)-1))
+	assert.Less(t, grown, perMeasurement/4, "less than the output of a few steps")
 }
 
 func TestProgress(t *testing.T) {
@@ -752,61 +831,61 @@ func TestProgress(t *testing.T) {
 		p := newProgress(&o, 10, 110)
 		p.every = 0
 		time.Sleep(20 * time.Second)
-		p.called()
-		p.stepped(20)
+		p.callDone()
+		p.stepDone(20)
 		p.end()
-		assert.Equal(t, `level=info msg="asking for the past" done=10 left=100 calls=1 calls_per_second=0.1 to_go=unknown
-level=info msg="asking for the past" done=20 left=90 calls=1 calls_per_second=0.1 to_go=3m0s
+		assert.Equal(t, `level=info msg="backfill progress" steps_done=10 steps_left=100 calls=1 calls_per_second=0.1 remaining=unknown
+level=info msg="backfill progress" steps_done=20 steps_left=90 calls=1 calls_per_second=0.1 remaining=3m0s
 `, logs.String())
 
 		var line bytes.Buffer
 		p.out = &line
-		p.called()
+		p.callDone()
 		p.end()
-		assert.Equal(t, strings.Repeat("\r20 of 110 steps done, 90 left, 2 calls, 0.1 a second, 3m0s to go\x1b[K", 2)+"\n", line.String())
+		assert.Equal(t, strings.Repeat("\r20 of 110 steps done, 90 left, 2 calls, 0.1 per second, remaining time 3m0s\x1b[K", 2)+"\n", line.String())
 	})
 
 	logs.Reset()
 	require.NoError(t, Run(t.Context(), o))
-	assert.NotContains(t, logs.String(), "asking for the past", "it has not taken half a minute")
+	assert.NotContains(t, logs.String(), "backfill progress", "the run was shorter than the log interval")
 	assert.Equal(t, 1e9*time.Second, seconds(1e300))
 }
 
-// What cannot be written is not spoken of in the journal.
-func TestDiskThatFails(t *testing.T) {
+// The journal does not list data that could not be written.
+func TestDiskFailure(t *testing.T) {
 	families := []family{newFamily("a", []byte("# HELP a A.\n# TYPE a gauge\na{} 1.0 60\n")), newFamily("b", []byte("# HELP b B.\n# TYPE b gauge\nb{} 1.0 60\n"))}
 	settings := []setting{{"--step", "5m"}}
 	output := filepath.Join(t.TempDir(), "past.om")
-	s, err := openStore(output, settings, false)
+	s, err := openWorkDir(output, settings, false)
 	require.NoError(t, err)
 	require.NoError(t, s.add(families))
 	require.NoError(t, s.save())
-	require.NoError(t, s.parts["b"].Close())
-	require.ErrorContains(t, s.add(families), "writing a part of the output: ")
-	require.ErrorContains(t, s.save(), "saving a part of the output: ")
-	require.ErrorContains(t, s.publish(), "putting the output together: ")
+	require.NoError(t, s.segments["b"].Close())
+	require.ErrorContains(t, s.add(families), "writing a segment: ")
+	require.ErrorContains(t, s.save(), "saving a segment: ")
+	require.ErrorContains(t, s.publish(), "assembling the output: ")
 	assert.NoFileExists(t, output)
 	s.close()
 
-	s, err = openStore(output, settings, true)
+	s, err = openWorkDir(output, settings, true)
 	require.NoError(t, err)
 	assert.Equal(t, 1, s.Done)
 	assert.Equal(t, 2, s.Samples)
-	require.NoError(t, os.Mkdir(filepath.Join(s.dir, journalName+".new"), 0o700))
-	require.ErrorContains(t, s.save(), "saving what was done: ")
-	require.NoError(t, os.Remove(filepath.Join(s.dir, journalName+".new")))
-	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "c.part"), 0o700))
-	require.ErrorContains(t, s.add([]family{{name: "c"}}), "opening a part of the output: ")
+	require.NoError(t, os.MkdirAll(filepath.Join(s.dir, journalName+".new", "file"), 0o700))
+	require.ErrorContains(t, s.save(), "saving the journal: ")
+	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, journalName+".new")))
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "c.segment"), 0o700))
+	require.ErrorContains(t, s.add([]family{{name: "c"}}), "opening a segment: ")
 	s.close()
-	s, err = openStore(output, settings, true)
-	require.NoError(t, err, "a part that the journal does not know is removed")
+	s, err = openWorkDir(output, settings, true)
+	require.NoError(t, err, "a segment that is not in the journal is removed")
 	require.NoError(t, s.publish())
 	assert.Equal(t, "# HELP a A.\n# TYPE a gauge\na{} 1.0 60\n# HELP b B.\n# TYPE b gauge\nb{} 1.0 60\n# EOF\n", read(t, output))
 	assert.Equal(t, []string{"a", "b"}, slices.Sorted(maps.Keys(s.sizes)))
 	assert.Equal(t, []string{"past.om"}, names(t, filepath.Dir(output)))
 }
 
-func TestClientThatCannotBeMade(t *testing.T) {
+func TestInvalidClient(t *testing.T) {
 	s := simulate(t, nil)
 	o := s.options(t)
 	c := s.config(t, twoTeams)

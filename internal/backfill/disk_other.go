@@ -4,7 +4,7 @@ package backfill
 
 import "os"
 
-// lock does nothing: there is no lock that ends with the process.
+// lock does nothing: these systems have no lock that ends with the process.
 func lock(*os.File) error { return nil }
 
 // syncDir does nothing: directories cannot be synced.

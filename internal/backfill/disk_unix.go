@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// lock fails where another process has the lock of a directory. It ends with the
-// process.
+// lock locks a directory until the file is closed or the process ends. It fails if
+// another process holds the lock.
 func lock(dir *os.File) error { return syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// syncDir makes names in a directory last.
+// syncDir writes the entries of a directory to disk.
 func syncDir(dir *os.File) error { return dir.Sync() }

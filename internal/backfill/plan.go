@@ -10,32 +10,35 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/version"
 
+	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/usage"
 )
 
-// minRate is the least rate, in calls a second.
+// minRate is the lowest accepted rate in API calls per second.
 const minRate = 0.001
 
-// plan is what is asked for.
+// plan is a checked set of options: which teams and times to fetch.
 type plan struct {
 	teams []team
 	start time.Time
 	step  time.Duration
 	steps int
-	// settings are what the samples depend on, besides the API.
+	// fullest is a step with the most API calls.
+	fullest int
+	// settings are all settings that change the samples.
 	settings []setting
 }
 
-// team is a team with no other windows than those that are asked for.
+// team is a configured team with the selected windows only.
 type team struct {
 	config.Team
-	// windowedOnly says that its first window is not among them.
+	// windowedOnly says that the team's first window is not selected.
 	windowedOnly bool
 }
 
-// setting is something that must not change from a run to one that goes on with
+// setting is a setting that must not change between a run and the run that resumes
 // it.
 type setting struct {
 	Name  string `json:"name"`
@@ -45,18 +48,79 @@ type setting struct {
 // at returns the time of a step.
 func (p *plan) at(step int) time.Time { return p.start.Add(time.Duration(step) * p.step) }
 
-// calls returns the number of calls that a step takes.
-func (p *plan) calls() (n int) {
-	for _, t := range p.teams {
-		n += len(t.Windows) * len(t.Collectors)
+// windowsAt returns the windows of a team to request at a time, and whether the
+// team's first window is among them. It omits windows without length, such as today
+// at midnight: the API may reject them.
+func (t *team) windowsAt(at time.Time) (windows []collector.WindowSpec, first bool) {
+	for i, w := range t.Windows {
+		if !isEmpty(w, at.Add(-t.Delay).In(t.Location)) {
+			windows = append(windows, w)
+			first = first || i == 0 && !t.windowedOnly
+		}
+	}
+	return windows, first
+}
+
+func isEmpty(w calendar.WindowSpec, end time.Time) bool {
+	window := w.At(end)
+	return !window.Start.Before(window.End)
+}
+
+// calls returns the number of API calls of a step.
+func (p *plan) calls(step int) (n int) {
+	for i := range p.teams {
+		windows, _ := p.teams[i].windowsAt(p.at(step))
+		n += len(windows) * len(p.teams[i].Collectors)
 	}
 	return n
 }
 
-// plan reads the options, all of which it checks before a call is made.
+// totalCalls returns the number of API calls of all steps.
+func (p *plan) totalCalls() (n int) {
+	// Most teams share their windows, so each different one is computed once.
+	type key struct {
+		window calendar.WindowSpec
+		zone   string
+		delay  time.Duration
+	}
+	callsOf, zones := map[key]int{}, map[string]*time.Location{}
+	for _, t := range p.teams {
+		zones[t.Location.String()] = t.Location
+		for _, w := range t.Windows {
+			callsOf[key{w, t.Location.String(), t.Delay}] += len(t.Collectors)
+		}
+	}
+	for k, calls := range callsOf {
+		for step := range p.steps {
+			if !isEmpty(k.window, p.at(step).Add(-k.delay).In(zones[k.zone])) {
+				n += calls
+			}
+		}
+	}
+	return n
+}
+
+// fullestStep returns the last of the steps with the most API calls.
+func (p *plan) fullestStep() (fullest int) {
+	all, most := 0, -1
+	for _, t := range p.teams {
+		all += len(t.Windows) * len(t.Collectors)
+	}
+	for step := p.steps - 1; step >= 0 && most < all; step-- {
+		if calls := p.calls(step); calls > most {
+			fullest, most = step, calls
+		}
+	}
+	return fullest
+}
+
+// plan checks all options, before any API call.
 func (o *Options) plan(c *config.Config) (*plan, error) {
 	if o.Output == "" && !o.DryRun {
-		return nil, usage.Errorf("--output is needed: the file to write")
+		return nil, usage.Errorf("--output is required: name the file to write")
+	}
+	if o.Output == "-" {
+		return nil, usage.Errorf("--output - is not supported: name a file, because promtool reads the samples from a file")
 	}
 	teams, err := o.teams(c.Teams)
 	if err != nil {
@@ -65,7 +129,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	p := &plan{teams: teams}
 	step, err := model.ParseDuration(o.Step)
 	if p.step = time.Duration(step); err != nil || p.step <= 0 || p.step%time.Second != 0 {
-		return nil, usage.Errorf("--step %q is no duration of whole seconds: use one such as 5m, 1h or 1d", o.Step)
+		return nil, usage.Errorf("--step %q is not a duration in whole seconds: use one such as 5m, 1h or 1d", o.Step)
 	}
 	if p.start, err = o.time("--start", o.Start, teams); err != nil {
 		return nil, err
@@ -77,9 +141,12 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	case end.Before(p.start):
 		return nil, usage.Errorf("--end %s is before --start %s", o.End, o.Start)
 	case end.After(o.Now()):
-		return nil, usage.Errorf("--end %s has not come yet: use a time up to now", o.End)
+		return nil, usage.Errorf("--end %s is in the future: use a time up to now", o.End)
 	}
 	p.steps = 1 + int(end.Sub(p.start)/p.step)
+	if p.fullest = p.fullestStep(); p.calls(p.fullest) == 0 {
+		return nil, usage.Errorf("all windows are empty at each step, such as today at midnight: use another --start or --step, or other windows")
+	}
 	p.settings = append([]setting{
 		{"version of the exporter", version.Version},
 		{"--start", p.start.Format(time.RFC3339)},
@@ -89,7 +156,7 @@ func (o *Options) plan(c *config.Config) (*plan, error) {
 	return p, nil
 }
 
-// teams returns the teams that are asked for, in the order of the configuration.
+// teams returns the selected teams in the order of the configuration.
 func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 	var codenames, windows []string
 	for _, t := range configured {
@@ -121,7 +188,7 @@ func (o *Options) teams(configured []config.Team) (teams []team, err error) {
 		has := strings.Join(windowNames(t.Team), ", ")
 		t.Windows = slices.DeleteFunc(slices.Clone(t.Windows), func(w calendar.WindowSpec) bool { return !slices.Contains(o.Windows, w.Name()) })
 		if len(t.Windows) == 0 {
-			return nil, usage.Errorf("--window names no window of team %q, which has %s: name one, or other teams with --team", t.Codename, has)
+			return nil, usage.Errorf("--window selects no window of team %q, which has %s: add one of these, or select other teams with --team", t.Codename, has)
 		}
 	}
 	return teams, nil
@@ -134,11 +201,11 @@ func windowNames(t config.Team) (names []string) {
 	return names
 }
 
-// time reads --start or --end. A date must mean the same for all teams, so that
-// their samples are of the same times.
+// time parses --start or --end. A date must be the same time for all teams, because
+// their samples have the same times.
 func (*Options) time(flag, text string, teams []team) (at time.Time, err error) {
 	if text == "" {
-		return at, usage.Errorf("--start and --end are needed")
+		return at, usage.Errorf("--start and --end are required")
 	}
 	for i, t := range teams {
 		of, err := config.ParseTime(text, t.Location)
@@ -146,14 +213,13 @@ func (*Options) time(flag, text string, teams []team) (at time.Time, err error) 
 			return at, usage.Errorf("%s %w", flag, err)
 		}
 		if i > 0 && !of.Equal(at) {
-			return at, usage.Errorf("%s %s begins at another time for team %q than for team %q, which has another time zone: use a time such as %s, or one --team after the other",
-				flag, text, t.Codename, teams[0].Codename, at.UTC().Format(time.RFC3339))
+			return at, usage.Errorf("%s %s is ambiguous: teams %q and %q have different time zones: use a time such as %s, or run once per time zone with --team",
+				flag, text, teams[0].Codename, t.Codename, at.UTC().Format(time.RFC3339))
 		}
 		at = of
 	}
 	switch {
-	// Prometheus's reader of OpenMetrics may take a fraction for a millisecond
-	// less.
+	// Prometheus may parse a fraction as one millisecond less.
 	case at.Nanosecond() != 0:
 		return at, usage.Errorf("%s %s has a fraction of a second: use whole seconds", flag, text)
 	case at.Unix() < 0:
@@ -162,8 +228,8 @@ func (*Options) time(flag, text string, teams []team) (at time.Time, err error) 
 	return at.UTC(), nil
 }
 
-// describe returns what is configured about teams that their samples depend on.
-// How the API is reached, such as by which token, may change.
+// describe returns the configuration that changes the samples of teams. How the API
+// is reached, such as the access token, may differ between runs.
 func describe(teams []team) (settings []setting) {
 	var codenames []string
 	for _, t := range teams {
