@@ -47,6 +47,16 @@ func TestShippedFilesAreValid(t *testing.T) {
 	assert.Contains(t, tool(t, "amtool", "check-config", alertmanagerFile()), "SUCCESS")
 }
 
+// Otherwise a label team of the targets hides all teams.
+func TestEveryJobHonorsTheLabelsOfTheExporter(t *testing.T) {
+	for _, file := range append(files(t, "deploy", "prometheus", "*.yml"), inRepository("README.md")) {
+		text := readText(t, file)
+		jobs := regexp.MustCompile(`(?m)^ *- job_name: `).FindAllString(text, -1)
+		assert.NotEmpty(t, jobs, file)
+		assert.Len(t, regexp.MustCompile(`(?m)^ *honor_labels: true`).FindAllString(text, -1), len(jobs), file)
+	}
+}
+
 func ruleTests(t *testing.T) []string {
 	t.Helper()
 	return files(t, "deploy", "prometheus", "tests", "*.yml")
