@@ -497,7 +497,18 @@ func TestChartSendsAnNPSReportAtMostOnce(t *testing.T) {
 
 func ruleFiles(t *testing.T) []string {
 	t.Helper()
-	return files(t, "deploy", "prometheus", "rules", "*.yml")
+	return append(files(t, "deploy", "prometheus", "rules", "*.yml"), files(t, "deploy", "prometheus", "optional", "*.yml")...)
+}
+
+// An alert with numbers that suit not every team must be chosen.
+func TestChartAlertsAboutQualityAreOptional(t *testing.T) {
+	found := render(t, chart(), "--set=prometheusRule.enabled=true")
+	var names []string
+	for name := range rulesByName(found) {
+		names = append(names, name)
+	}
+	require.ElementsMatch(t, []string{"rel-chattonic-exporter-alerts", "rel-chattonic-exporter-recording"}, names)
+	require.NotContains(t, rulesByName(render(t, chart(), "--set=prometheusRule.quality=true")), "rel-chattonic-exporter-quality")
 }
 
 func dashboardFiles(t *testing.T) []string {
