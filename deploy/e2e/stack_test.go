@@ -330,12 +330,42 @@ func TestAlertsOfATeamWhoseAPIFailsAreInhibited(t *testing.T) {
 	assert.False(t, inhibited(t, s, "ChattonicQueueUnattended", "acme"), "the other team's alert is not inhibited")
 }
 
+// A pause that the API asked for is one notification: not also one about failing
+// requests, old data and throttling of the same endpoint.
+func TestAlertsDuringAPauseAreInhibited(t *testing.T) {
+	hook := newWebhook(t)
+	s := start(t, hook, stack.Options{Teams: []string{"acme"}})
+	post := func(labels ...string) {
+		alert := map[string]string{}
+		for i := 0; i < len(labels); i += 2 {
+			alert[labels[i]] = labels[i+1]
+		}
+		postAlert(t, s, alert)
+	}
+	post("alertname", "ChattonicAPIPaused", "severity", "warning", "area", "api", "team", "initech")
+	for _, team := range []string{"initech", "globex"} {
+		post("alertname", "ChattonicTeamAPIFailing", "severity", "critical", "area", "api", "team", team, "collector", "operators")
+		post("alertname", "ChattonicDataTooOld", "severity", "warning", "area", "api", "team", team, "collector", "operators", "window", "24h")
+		post("alertname", "ChattonicAPIThrottled", "severity", "warning", "area", "api", "team", team, "endpoint", "operators")
+	}
+	for _, name := range []string{"ChattonicTeamAPIFailing", "ChattonicDataTooOld", "ChattonicAPIThrottled"} {
+		require.Eventually(t, func() bool { return inhibited(t, s, name, "initech") }, 30*time.Second, 200*time.Millisecond, name)
+	}
+	assert.False(t, inhibited(t, s, "ChattonicAPIPaused", "initech"))
+	assert.False(t, inhibited(t, s, "ChattonicTeamAPIFailing", "globex"), "no pause")
+}
+
 // amAlert sends an alert to Alertmanager with the labels that Prometheus would send.
 // It stays active for five minutes.
 func amAlert(t *testing.T, s *stack.Stack, alert, team string) {
 	t.Helper()
+	postAlert(t, s, map[string]string{"alertname": alert, "team": team, "severity": "critical", "area": "queue"})
+}
+
+func postAlert(t *testing.T, s *stack.Stack, labels map[string]string) {
+	t.Helper()
 	body, err := json.Marshal([]map[string]any{{
-		"labels": map[string]string{"alertname": alert, "team": team, "severity": "critical", "area": "queue"},
+		"labels": labels,
 		"endsAt": time.Now().Add(5 * time.Minute).Format(time.RFC3339),
 	}})
 	require.NoError(t, err)
