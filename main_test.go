@@ -182,7 +182,7 @@ func startAPI(t *testing.T) simulated {
 
 // config is the text of a configuration file of teams that ask the API.
 func (s simulated) config(codenames ...string) string {
-	text := fmt.Sprintf("defaults:\n  base_url: %s\n  http_client: {authorization: {credentials: %s}}\nteams:\n", s.url, token)
+	text := fmt.Sprintf("defaults:\n  base_url: %s\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: %s}}\nteams:\n", s.url, token)
 	for _, codename := range codenames {
 		text += fmt.Sprintf("  - codename: %s\n", codename)
 	}
@@ -755,8 +755,8 @@ func TestCheckConfig(t *testing.T) {
 
 	path = file(t, "teams.yml", api.config("acme", "acme"))
 	stdout, _, err = command(t, "check", "config", path)
-	require.ErrorContains(t, err, path+":6: ")
-	require.ErrorContains(t, err, "the team on line 5 has the same codename")
+	require.ErrorContains(t, err, path+":7: ")
+	require.ErrorContains(t, err, "the team on line 6 has the same codename")
 	assert.Empty(t, stdout)
 
 	path = filepath.Join(t.TempDir(), "none.yml")

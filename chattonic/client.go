@@ -281,14 +281,9 @@ type body struct {
 	err error // nil if the body was read to its end
 }
 
-// Read fills p unless the body ends before that. A decoder that gets a long string in
-// small chunks needs quadratic time.
-func (b *body) Read(p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		var more int
-		more, err = b.Reader.Read(p[n:])
-		n += more
-	}
+// Read reads from the body.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}

@@ -61,6 +61,15 @@ func constant(status int, body string, header ...string) transport {
 	return func(*http.Request) (*http.Response, error) { return answer(status, body, header...), nil }
 }
 
+// sized answers each request with a body whose length is known.
+func sized(body string) transport {
+	return func(*http.Request) (*http.Response, error) {
+		resp := answer(http.StatusOK, body)
+		resp.ContentLength = int64(len(body))
+		return resp, nil
+	}
+}
+
 // failing answers each request with an error.
 func failing(err error) transport {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
@@ -635,7 +644,7 @@ func TestBodiesInParts(t *testing.T) {
 					if broken != nil {
 						sent = body[:length-1]
 					}
-					resp.Body = io.NopCloser(&oneByOne{strings.NewReader(sent), 1000, broken})
+					resp.Body = io.NopCloser(&oneByOne{strings.NewReader(sent), max(1000, length/64), broken})
 					if known {
 						resp.ContentLength = int64(length)
 					}
@@ -666,6 +675,55 @@ func TestRedirectsAreAlsoCheckedByTheHTTPClient(t *testing.T) {
 	own.Transport = constant(302, "", "Location", "https://evil.example/")
 	_, err = newClient(t, baseURL, nil, chattonic.WithHTTPClient(own)).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.CauseRedirect, asError(t, err).Cause, "its leave cannot send the token away")
+}
+
+// closing counts how often a body is closed.
+type closing struct {
+	io.Reader
+	closed *int
+}
+
+func (c closing) Close() error {
+	*c.closed++
+	return nil
+}
+
+// A body that is not closed holds its connection for ever.
+func TestBodiesAreClosed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		length int64
+	}{
+		"read whole":         {200, noOperators, -1},
+		"no JSON":            {200, "{", -1},
+		"beyond the limit":   {200, strings.Repeat(" ", 2000), -1},
+		"known to be beyond": {200, noOperators, 2000},
+		"another status":     {503, "busy", -1},
+	} {
+		for endpoint, call := range calls {
+			closed := 0
+			via := transport(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: test.status, Header: http.Header{}, Body: closing{strings.NewReader(test.body), &closed}, ContentLength: test.length}, nil
+			})
+			_ = call(t.Context(), newClient(t, baseURL, via, chattonic.WithMaxBody(1000))) // whose error is not the matter here
+			assert.Positive(t, closed, "%s: %s", endpoint, name)
+		}
+	}
+}
+
+// The redirects of requests that others make with the same HTTP client are none of
+// the Client's business.
+func TestHTTPClientStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	own := &http.Client{Transport: constant(200, noOperators)}
+	_, err := chattonic.New(baseURL, "acme", chattonic.WithHTTPClient(own))
+	require.NoError(t, err)
+	assert.Nil(t, own.CheckRedirect)
+	_, err = chattonic.New(baseURL, "acme")
+	require.NoError(t, err)
+	assert.Nil(t, http.DefaultClient.CheckRedirect)
 }
 
 func TestMaxBody(t *testing.T) {

@@ -53,6 +53,8 @@ func TestOperatorsContract(t *testing.T) {
 		"the longest name":          {but(`"nps": 0`, `"nps": 0, "`+strings.Repeat("é", 40)+`": 0`), unknown("operators." + strings.Repeat("é", 40))},
 		"a longer name":             {but(`"nps": 0`, `"nps": 0, "`+strings.Repeat("e", 41)+`": 0`), unknown("operators.?")},
 		"a very long name":          {but(`"nps": 0`, `"nps": 0, "`+strings.Repeat("e", 1<<20)+`": 0`), unknown("operators.?")},
+		"parts of common headers":   {but(`"nps": 0`, `"nps": 0, "application": 0`), unknown("operators.application")},
+		"a name with a dot":         {but(`"nps": 0`, `"nps": 0, "a.b": 0`), unknown("operators.?")},
 		"names that are no words":   {but(`"nps": 0`, `"nps": 0, "": 0, "a b": 0, "a\u001b[1m": 0, "a\n": 0, "a=\"b\"": 0, "`+"\xff"+`": 0`), unknown("operators.?")},
 		"missing in one":            {but(`"originsName": "all"`, `"x": 0`), chattonic.Contract{Unknown: []string{"operators.x"}, Missing: []string{"operators.originsName"}}},
 		"missing in both":           {strings.ReplaceAll(documentedOperators, `"awayTime": 0,`, ``), missing("operators.awayTime")},

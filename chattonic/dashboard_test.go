@@ -17,11 +17,11 @@ const documentedDashboard = `[{
 	"userEfficiency": 0, "attention": 0, "resolution": 0, "attentionAndResolution": 0, "nps": 0, "csat": 0
 }]`
 
-// dashboard is what a client makes of the body, also without white space.
+// dashboard is what a client makes of the body in all its forms.
 func dashboard(t testing.TB, body string) (*chattonic.Dashboard, error) {
 	t.Helper()
-	return asWrittenAndCompact(t, body, func(body string) (*chattonic.Dashboard, error) {
-		return newClient(t, baseURL, constant(200, body), atEnd).Dashboard(t.Context(), november)
+	return inAllForms(t, body, func(via transport) (*chattonic.Dashboard, error) {
+		return newClient(t, baseURL, via, atEnd).Dashboard(t.Context(), november)
 	})
 }
 

@@ -40,27 +40,33 @@ const documentedOperators = `{
 }`
 
 // operators is what a client makes of the body. It is the same without white
-// space, as real answers are.
+// space, as real answers are, and whether or not its length is known.
 func operators(t testing.TB, body string) (*chattonic.Operators, error) {
 	t.Helper()
-	return asWrittenAndCompact(t, body, func(body string) (*chattonic.Operators, error) {
-		return newClient(t, baseURL, constant(200, body), atEnd).Operators(t.Context(), november)
+	return inAllForms(t, body, func(via transport) (*chattonic.Operators, error) {
+		return newClient(t, baseURL, via, atEnd).Operators(t.Context(), november)
 	})
 }
 
 // atEnd has answers received at the end of their window.
 var atEnd = chattonic.WithClock(func() time.Time { return november.End })
 
-// asWrittenAndCompact returns what read makes of the body, and asserts that it
-// makes the same of the body without white space, if the body is JSON.
-func asWrittenAndCompact[T any](t testing.TB, body string, read func(body string) (T, error)) (T, error) {
+// inAllForms returns what read makes of the body, and asserts that it makes the
+// same of the body when its length is known, and without white space, if the body
+// is JSON.
+func inAllForms[T any](t testing.TB, body string, read func(via transport) (T, error)) (T, error) {
 	t.Helper()
-	got, err := read(body)
+	got, err := read(constant(200, body))
+	assertSame := func(form, body string, via transport) {
+		again, errAgain := read(via)
+		assert.Equal(t, got, again, "%s: %.200s", form, body)
+		assert.Equal(t, refusal(err), refusal(errAgain), "%s: %.200s", form, body)
+	}
+	assertSame("of a known length", body, sized(body))
 	var compact bytes.Buffer
 	if json.Compact(&compact, []byte(body)) == nil {
-		gotCompact, errCompact := read(compact.String())
-		assert.Equal(t, got, gotCompact, "without white space")
-		assert.Equal(t, refusal(err), refusal(errCompact), "without white space")
+		assertSame("without white space", compact.String(), constant(200, compact.String()))
+		assertSame("without white space, of a known length", compact.String(), sized(compact.String()))
 	}
 	return got, err
 }

@@ -305,6 +305,28 @@ func TestSeveralDashboardRowsAreCombined(t *testing.T) {
 	assert.Empty(t, logged, "the warning comes once")
 }
 
+// What no row has is absent from the sum, and not 0.
+func TestAbsentInAllRowsIsAbsent(t *testing.T) {
+	rows := []chattonic.DashboardRow{{Date: "1", Failed: chattonic.NumberOf(0)}, {Date: "2"}}
+	samples, _ := scrape(t, newTeam(t, dashboard("24h", rows...), only("dashboard")))
+	assert.Equal(t, []string{
+		`chattonic_dashboard_queries{state="failed",team="acme",window="24h"} 0`,
+		`chattonic_dashboard_rows{team="acme",window="24h"} 2`,
+	}, of(samples, "chattonic_dashboard"))
+}
+
+// Answers are shared with other scrapes and with the status page, at the same
+// time.
+func TestAnswersStayAsTheyAre(t *testing.T) {
+	rows := []chattonic.DashboardRow{{Date: "2"}, {Date: "3"}, {Date: "1"}}
+	list := []chattonic.Operator{{ID: "b"}, {ID: "a"}, {ID: "b"}}
+	api := operators("24h", list...)
+	api.dashboard = dashboard("24h", rows...).dashboard
+	scrape(t, newTeam(t, api, nil))
+	assert.Equal(t, []chattonic.DashboardRow{{Date: "2"}, {Date: "3"}, {Date: "1"}}, rows)
+	assert.Equal(t, []chattonic.Operator{{ID: "b"}, {ID: "a"}, {ID: "b"}}, list)
+}
+
 func TestRowsOfTheSameDateAreLatestLast(t *testing.T) {
 	api := dashboard("24h", chattonic.DashboardRow{Date: "0", TotalUsers: chattonic.NumberOf(1)}, chattonic.DashboardRow{Date: "0", TotalUsers: chattonic.NumberOf(2)})
 	samples, _ := scrape(t, newTeam(t, api, only("dashboard")))
@@ -351,6 +373,30 @@ func TestLastSuccessOutlivesFailures(t *testing.T) {
 		`chattonic_scrape_collector_last_success_timestamp_seconds{collector="operators",team="acme",window="24h"} 1.63836e+09`,
 		`chattonic_scrape_collector_success{collector="operators",team="acme",window="24h"} 0`,
 	}, of(samples, "chattonic_scrape_collector"))
+}
+
+// Each window has its own last success, and its own failure.
+func TestLastSuccessIsThatOfTheWindow(t *testing.T) {
+	api := &fakeAPI{err: errDown, operators: map[string]*chattonic.Operators{"1h": {Operators: []chattonic.Operator{{ID: "a1"}}}}}
+	team := newTeam(t, api, func(s *Settings) {
+		s.Windows, s.Collectors = windows(t, "1h", "today"), []chattonic.Endpoint{"operators"}
+	})
+	for range 2 { // as what is remembered shows in the next scrape
+		samples, _ := scrape(t, team)
+		assert.Equal(t, []string{
+			`chattonic_scrape_collector_last_success_timestamp_seconds{collector="operators",team="acme",window="1h"} 1.63836e+09`,
+			`chattonic_scrape_collector_success{collector="operators",team="acme",window="1h"} 1`,
+			`chattonic_scrape_collector_success{collector="operators",team="acme",window="today"} 0`,
+		}, of(samples, "chattonic_scrape_collector"))
+	}
+}
+
+// Two rows already cannot be combined.
+func TestTwoRowsAreSeveral(t *testing.T) {
+	one, two := chattonic.DashboardRow{Date: "1", NPS: chattonic.NumberOf(1)}, chattonic.DashboardRow{Date: "2", NPS: chattonic.NumberOf(2)}
+	samples, logged := scrape(t, newTeam(t, dashboard("24h", one, two), only("dashboard")))
+	assert.Empty(t, of(samples, "chattonic_dashboard_nps"))
+	assert.Contains(t, logged, "the dashboard's answer has several rows")
 }
 
 func TestPresentComesFromTheFirstWindow(t *testing.T) {

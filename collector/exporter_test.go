@@ -2,6 +2,7 @@ package collector
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,17 +25,20 @@ func TestExporterMetricsCountRequests(t *testing.T) {
 	observe(chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Retry: 1, Duration: time.Second})
 	observe(chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Retry: 2, StatusCode: 200, Duration: 2 * time.Second})
 	metrics.RemoveTeam("globex")
-	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code; the code is none if no response was received. Source: exporter.
+	requests := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code; the code is none if no response was received. Source: exporter.
 # TYPE chattonic_exporter_api_requests_total counter
-chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="acme"} 0
-chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="acme"} 1
 chattonic_exporter_api_requests_total{code="503",endpoint="operators",team="acme"} 1
 chattonic_exporter_api_requests_total{code="none",endpoint="operators",team="acme"} 1
-# HELP chattonic_exporter_api_retries_total HTTP requests to the API that retried a failed request. Source: exporter.
+`
+	retries := `# HELP chattonic_exporter_api_retries_total HTTP requests to the API that retried a failed request. Source: exporter.
 # TYPE chattonic_exporter_api_retries_total counter
-chattonic_exporter_api_retries_total{endpoint="dashboard",team="acme"} 0
-chattonic_exporter_api_retries_total{endpoint="operators",team="acme"} 2
-`), "chattonic_exporter_api_requests_total", "chattonic_exporter_api_retries_total"))
+`
+	asked := map[chattonic.Endpoint][2]int{chattonic.EndpointOperators: {1, 2}}
+	for _, e := range chattonic.ReadEndpoints() {
+		requests += fmt.Sprintf("chattonic_exporter_api_requests_total{code=\"200\",endpoint=%q,team=\"acme\"} %d\n", e, asked[e][0])
+		retries += fmt.Sprintf("chattonic_exporter_api_retries_total{endpoint=%q,team=\"acme\"} %d\n", e, asked[e][1])
+	}
+	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(requests+retries), "chattonic_exporter_api_requests_total", "chattonic_exporter_api_retries_total"))
 
 	families, err := registry.Gather()
 	require.NoError(t, err)
@@ -42,8 +46,12 @@ chattonic_exporter_api_retries_total{endpoint="operators",team="acme"} 2
 		if family.GetName() != "chattonic_exporter_api_request_duration_seconds" {
 			continue
 		}
-		require.Len(t, family.GetMetric(), 2)
-		assert.InDelta(t, 4, family.GetMetric()[1].GetHistogram().GetSampleSum(), 1e-9)
+		require.Len(t, family.GetMetric(), len(chattonic.ReadEndpoints()))
+		sum := 0.0
+		for _, m := range family.GetMetric() {
+			sum += m.GetHistogram().GetSampleSum()
+		}
+		assert.InDelta(t, 4, sum, 1e-9)
 	}
 }
 

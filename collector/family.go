@@ -73,7 +73,7 @@ type textGroup[T any] struct {
 func newTextGroup[T any](g *group[T]) textGroup[T] {
 	team := exposition.AppendLabel(nil, "team", g.info.team)
 	t := textGroup[T]{group: g, itemLabels: make([][]byte, len(g.items)), team: team}
-	t.teamAndWindow = exposition.AppendLabel(append(slices.Clone(team), ','), "window", g.info.window)
+	t.teamAndWindow = exposition.AppendLabel(append(team, ','), "window", g.info.window)
 	if len(g.table.itemLabels) == 0 {
 		return t
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -207,4 +208,36 @@ func TestWhatWasNotFlushedIsInNoOtherPage(t *testing.T) {
 		w.Close()
 		require.Equal(t, encoded(t, "Help.", "globex", 2, true), written(t, "Help.", "globex", 2, true))
 	}
+}
+
+// A buffer that was given back twice would be that of two pages.
+func TestClosingTwiceGivesNothingBackTwice(t *testing.T) {
+	for range 100 { // as a pool gives back what it wants to
+		w := NewWriter(io.Discard, false)
+		w.Close()
+		w.Close()
+		var first, second strings.Builder
+		one, other := NewWriter(&first, false), NewWriter(&second, false)
+		one.Family("first", "Help.")
+		other.Family("other", "Help.")
+		one.Sample(1, []byte(`team="acme"`))
+		other.Sample(2, []byte(`team="globex"`))
+		require.NoError(t, one.Flush())
+		require.NoError(t, other.Flush())
+		require.NotContains(t, first.String(), "other")
+		require.NotContains(t, second.String(), "first")
+		one.Close()
+		other.Close()
+	}
+}
+
+func TestBuffersAreUsedAgain(t *testing.T) {
+	const pages = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range pages {
+		NewWriter(io.Discard, false).Close()
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(pages*chunkSize/2))
 }

@@ -96,7 +96,7 @@ func simulate(t *testing.T, adjust func(*simulator.Team)) *simulated {
 
 func (s *simulated) config(t *testing.T, teams string) *config.Config {
 	t.Helper()
-	c, err := config.Parse("teams.yml", []byte("defaults: {base_url: "+s.url+", http_client: {authorization: {credentials: secret}}}\nteams:"+teams))
+	c, err := config.Parse("teams.yml", []byte("defaults: {base_url: "+s.url+", collectors: [operators, dashboard], http_client: {authorization: {credentials: secret}}}\nteams:"+teams))
 	require.NoError(t, err)
 	return c
 }

@@ -62,7 +62,7 @@ func start(t *testing.T, teams string) *fixture {
 	require.NoError(t, err)
 	server := httptest.NewServer(f.Server)
 	t.Cleanup(func() { f.Close(); server.Close() })
-	text := "defaults: {base_url: " + server.URL + ", http_client: {authorization: {credentials: " + secret + "}}}\nteams:\n" + teams
+	text := "defaults: {base_url: " + server.URL + ", collectors: [operators, dashboard], http_client: {authorization: {credentials: " + secret + "}}}\nteams:\n" + teams
 	f.options = Options{
 		Output: outputJSON, ScrapeInterval: time.Minute, Servers: 1,
 		Client: cli.Client{
@@ -174,6 +174,15 @@ func TestDocumentedAnswers(t *testing.T) {
 	}
 }
 
+// everything are the names of all endpoints.
+func everything() string {
+	var names []string
+	for _, e := range chattonic.ReadEndpoints() {
+		names = append(names, string(e))
+	}
+	return strings.Join(names, ", ")
+}
+
 // TestSeries holds the number of series to the page that the exporter serves.
 func TestSeries(t *testing.T) {
 	page, err := os.ReadFile("../web/testdata/documented.txt")
@@ -185,7 +194,7 @@ func TestSeries(t *testing.T) {
 		}
 	}
 	require.Positive(t, samples)
-	f := start(t, "  - {codename: acme, windows: [24h, this_month], thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [wednesday], from: 09:00, to: 18:00}]}}\n")
+	f := start(t, "  - {codename: acme, windows: [24h, this_month], collectors: ["+everything()+"], thresholds: {queries_pending: 10}, business_hours: {hours: [{days: [wednesday], from: 09:00, to: 18:00}]}}\n")
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, samples, got.Series, "with the team that the page is of")

@@ -14,6 +14,9 @@ const (
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
+// endpoints are the known ones, as errors list them.
+var endpoints = strings.Join(endpoint("").choices(), ", ")
+
 // acme returns a file whose team acme has the lines from line 5 on.
 func acme(lines string) string {
 	return "teams:\n- codename: acme\n  base_url: https://chat-tonic.example\n" +
@@ -97,7 +100,7 @@ func TestDefaultsErrors(t *testing.T) {
 			"defaults:\n  base_url: http://x\n  http_client: {authorization: {credentials_file: token}}\nteams:\n- codename: acme\n  http_client: {basic_auth: {username: me}}",
 			`6: team "acme": http_client: at most one of basic_auth, oauth2 & authorization must be configured: correct it here or in defaults, whose keys apply unless the team sets them (null removes a key)`,
 		},
-		"own ttl is not a mapping": {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: 5m"), `6: team "acme": ttl: needs keys with values, not a single value: use one of operators, dashboard`},
+		"own ttl is not a mapping": {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: 5m"), `6: team "acme": ttl: needs keys with values, not a single value: use one of ` + endpoints},
 		"own ttl twice":            {"defaults: {ttl: {operators: 1m}}\n" + acme("ttl: {operators: 1m, operators: 2m}"), `6: team "acme": ttl: the key "operators" is already on line 6: keep one of them`},
 	})
 }
@@ -125,9 +128,9 @@ func TestTeamErrors(t *testing.T) {
 		"bad delay":             {acme("delay: 5 minutes"), `5: team "acme": delay: not a duration: use one such as 0s, 30s, 5m or 1h30m`},
 		"negative delay":        {acme("delay: -5m"), `5: team "acme": delay: not a duration: use one such as 0s, 30s, 5m or 1h30m`},
 		"delay a list":          {acme("delay: [5m]"), `5: team "acme": delay: needs a single value, not a list`},
-		"unknown ttl":           {acme("ttl:\n  operator: 5m"), `6: team "acme": ttl: unknown key "operator": use one of operators, dashboard`},
+		"unknown ttl":           {acme("ttl:\n  operator: 5m"), `6: team "acme": ttl: unknown key "operator": use one of ` + endpoints},
 		"bad ttl":               {acme("ttl:\n  dashboard: 60"), `6: team "acme": ttl.dashboard: not a duration: use one such as 0s, 30s, 5m or 1h30m`},
-		"unknown collector":     {acme("collectors: [operators, nps]"), `5: team "acme": collectors: unknown value: use one of operators, dashboard`},
+		"unknown collector":     {acme("collectors: [operators, nps]"), `5: team "acme": collectors: unknown value: use one of ` + endpoints},
 		"collector twice":       {acme("collectors: [operators, operators]"), `5: team "acme": collectors: the same entry is already on line 5: keep one of them`},
 		"no collectors":         {acme("collectors: []"), `5: team "acme": collectors: the list is empty: add an entry`},
 		"no states":             {acme("at_work: []"), `5: team "acme": at_work: the list is empty: add an entry`},

@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/simulator"
 )
@@ -145,7 +146,7 @@ func newScaleTest(t *testing.T, s scaleSetting) *scaleTest {
 	l.env = append(os.Environ(), "SSL_CERT_FILE="+authority, "SSL_CERT_DIR="+folder)
 
 	var text strings.Builder
-	text.WriteString("defaults:\n  base_url: " + server.URL + "\n  windows: [1h")
+	text.WriteString("defaults:\n  base_url: " + server.URL + "\n  collectors: [operators, dashboard]\n  windows: [1h")
 	for i := 1; i < s.windows; i++ {
 		fmt.Fprintf(&text, ", %dh", i+1)
 	}
@@ -381,7 +382,7 @@ func TestScale(t *testing.T) {
 // operator and window.
 var seriesOf = map[string]int{
 	"team": 1, "window": 1, "operator_id": 1, "operator": 1, "profile": 1, "origins": 1,
-	"status": 4, "state": 4, "collector": 2, "endpoint": 2, "kind": 3,
+	"status": 4, "state": 4, "collector": len(chattonic.ReadEndpoints()), "endpoint": len(chattonic.ReadEndpoints()), "kind": 3,
 }
 
 // TestSeriesOfATeamAreAsDescribed holds the guide to the tables of metrics.

@@ -4,7 +4,6 @@ package simulate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,10 +21,8 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-const (
-	headerTimeout = 10 * time.Second
-	shutdown      = 2 * time.Second
-)
+// shutdown is how long requests may take to end after the server.
+const shutdown = 2 * time.Second
 
 // Options are the flags of the command.
 type Options struct {
@@ -89,73 +86,63 @@ func Run(ctx context.Context, o Options) error {
 	if err := simulated.SetScenario("", simulator.Scenario(o.Scenario)); err != nil {
 		return err
 	}
-	s, err := start(ctx, o.Listen, simulated)
+	listener, err := listen(ctx, o.Listen)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(o.Out, "Simulated Chat-Tonic API: http://%s\nPage to switch scenarios and faults: http://%s/\nTeams: %s\nAccess token: %s\n",
-		s.address, s.address, strings.Join(o.Codenames, ", "), o.Token); err != nil {
-		s.close(ctx)
+	if _, err := fmt.Fprintf(o.Out, "Simulated Chat-Tonic API: http://%[1]s\nPage to switch scenarios and faults: http://%[1]s/\nTeams: %[2]s\nAccess token: %[3]s\n",
+		listener.Addr(), strings.Join(o.Codenames, ", "), o.Token); err != nil {
+		listener.Close()
 		return fmt.Errorf("saying what is simulated: %w", err)
 	}
-	return s.wait(ctx)
+	return serve(ctx, listener, simulated)
 }
 
-// server is a simulated Chat-Tonic that listens.
-type server struct {
-	simulated *simulator.Server
-	http      *http.Server
-	address   string
-	ended     chan struct{} // closed when http has ended, by err
-	err       error
-}
-
-func start(ctx context.Context, address string, simulated *simulator.Server) (*server, error) {
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", address)
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("serving the simulated API: %w", err)
 	}
+	return listener, nil
+}
+
+// serve serves the API and its control page until ctx ends. Requests that hang on
+// purpose end with it. It fails when the server ends before.
+func serve(ctx context.Context, listener net.Listener, simulated *simulator.Server) error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", simulated)
 	mux.Handle("/", simulated.Control())
-	s := &server{
-		simulated: simulated, http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout},
-		address: listener.Addr().String(), ended: make(chan struct{}),
-	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	var failure error
+	ended := make(chan struct{})
 	go func() {
-		defer close(s.ended)
-		s.err = s.http.Serve(listener)
+		defer close(ended)
+		failure = server.Serve(listener)
 	}()
-	return s, nil
-}
-
-// wait closes the server when ctx ends. It fails when the server ends before.
-func (s *server) wait(ctx context.Context) error {
 	select {
+	case <-ended:
 	case <-ctx.Done():
-		s.close(ctx)
-		return nil
-	case <-s.ended:
-		s.close(ctx)
-		return fmt.Errorf("serving the simulated API: %w", s.err)
 	}
-}
-
-// close ends the server, also where ctx has ended. Requests that hang on
-// purpose end with it.
-func (s *server) close(ctx context.Context) {
-	s.simulated.Close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	simulated.Close()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 	defer cancel()
-	if errors.Is(s.http.Shutdown(ctx), context.DeadlineExceeded) {
-		_ = s.http.Close() // what is left had its time
+	if server.Shutdown(deadline) != nil {
+		_ = server.Close() // what is left had its time
 	}
-	<-s.ended
+	<-ended
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("serving the simulated API: %w", failure)
 }
 
 // Demo is a simulated Chat-Tonic with a configuration of teams that ask it.
-type Demo struct{ server *server }
+type Demo struct {
+	address string
+	end     context.CancelFunc
+	ended   chan struct{}
+}
 
 // demoToken is for the demo's own API on loopback and guards nothing.
 const demoToken = "simulated"
@@ -180,12 +167,18 @@ func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, "127.0.0.1:0", simulated)
+	listener, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	level.Warn(logger).Log("msg", "DEMO: all data is simulated, no real Chat-Tonic is asked", "switch", "http://"+s.address+"/")
-	return &Demo{s}, nil
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	d := &Demo{address: listener.Addr().String(), end: end, ended: make(chan struct{})}
+	level.Warn(logger).Log("msg", "DEMO: all data is simulated, no real Chat-Tonic is asked", "switch", "http://"+d.address+"/")
+	go func() {
+		defer close(d.ended)
+		_ = serve(ctx, listener, simulated) // the exporter shows that no team answers
+	}()
+	return d, nil
 }
 
 // Load returns the configuration of the demo's teams.
@@ -197,7 +190,7 @@ defaults:
   windows: [24h, 1h, today]
   http_client: {authorization: {credentials: %s}}
 teams:
-`, d.server.address, demoToken)
+`, d.address, demoToken)
 	for _, t := range demoTeams {
 		fmt.Fprintf(&file, "  - {codename: %s, thresholds: {queries_pending: %d}%s}\n", t.Codename, t.Operators/2, demoHours[t.Codename])
 	}
@@ -205,4 +198,7 @@ teams:
 }
 
 // Close ends the simulated API, also where ctx has ended.
-func (d *Demo) Close(ctx context.Context) { d.server.close(ctx) }
+func (d *Demo) Close(context.Context) {
+	d.end()
+	<-d.ended
+}

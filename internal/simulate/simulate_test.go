@@ -325,9 +325,11 @@ func TestEnd(t *testing.T) {
 	require.NoError(t, simulated.SetFault("", "", simulator.Fault{Delay: time.Hour}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s, err := start(ctx, "127.0.0.1:0", simulated)
+	listener, err := listen(ctx, "127.0.0.1:0")
 	require.NoError(t, err)
-	api, err := chattonic.New("http://"+s.address, "sales", chattonic.WithToken(demoToken), chattonic.WithHTTPClient(client))
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, listener, simulated) }()
+	api, err := chattonic.New("http://"+listener.Addr().String(), "sales", chattonic.WithToken(demoToken), chattonic.WithHTTPClient(client))
 	require.NoError(t, err)
 	hung := make(chan error, 1)
 	go func() {
@@ -338,7 +340,7 @@ func TestEnd(t *testing.T) {
 
 	begin := time.Now()
 	cancel()
-	require.NoError(t, s.wait(ctx))
+	require.NoError(t, <-ended)
 	assert.Less(t, time.Since(begin), shutdown)
 	require.ErrorContains(t, <-hung, "the connection broke before the answer was complete")
 }
@@ -367,17 +369,17 @@ func TestEndOfSilentConnection(t *testing.T) {
 func TestServerFails(t *testing.T) {
 	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	require.NoError(t, err)
-	s, err := start(t.Context(), "127.0.0.1:0", simulated)
+	listener, err := listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, s.http.Close())
-	require.EqualError(t, s.wait(t.Context()), "serving the simulated API: http: Server closed")
+	require.NoError(t, listener.Close())
+	require.ErrorIs(t, serve(t.Context(), listener, simulated), net.ErrClosed)
 }
 
 func TestDemo(t *testing.T) {
 	var logged bytes.Buffer
 	demo, err := StartDemo(t.Context(), log.NewLogfmtLogger(&logged))
 	require.NoError(t, err)
-	address := demo.server.address
+	address := demo.address
 	assert.Equal(t, fmt.Sprintf("level=warn msg=\"DEMO: all data is simulated, no real Chat-Tonic is asked\" switch=http://%s/\n", address), logged.String())
 	assert.Regexp(t, `^127\.0\.0\.1:`, address, "the demo is for this machine alone")
 

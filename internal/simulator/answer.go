@@ -2,120 +2,106 @@ package simulator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"chattonic_exporter/chattonic"
 )
 
-// profile is the documented profile of operators.
-const profile = 500
-
-var (
-	givenNames = [...]string{
-		"Abril", "Bruno", "Camila", "Dante", "Emilia", "Facundo", "Gala", "Hugo", "Irene", "Joaquín",
-		"Kiara", "Lautaro", "Malena", "Nicolás", "Olivia", "Pedro", "Renata", "Simón", "Tamara", "Valentín",
-	}
-	familyNames = [...]string{
-		"Acosta", "Benítez", "Cabrera", "Domínguez", "Escobar", "Figueroa", "Giménez", "Herrera", "Ibarra", "Juárez",
-		"Ledesma", "Molina", "Núñez", "Ojeda", "Paredes", "Quiroga", "Rivas", "Soria", "Toledo", "Vega",
-	}
-	origins = [...]string{"Ventas", "Soporte", "Facturación", "Otras consultas"}
+const (
+	// visitsEach is how many users the bot serves on a usual day for each
+	// operator of the team.
+	visitsEach = 60
+	// newEvery is of how many visits one is by a user who comes for the first time.
+	newEvery = 7
 )
 
-// profiles returns, for each operator, the members of its JSON object that never
-// change: those before the status, and originsName.
-func profiles(m *model) (heads, originsNames [][]byte) {
-	id := func(key uint64) string { return fmt.Sprintf("%016x%08x", mix(key), uint32(mix(key+1))) }
-	for i := range m.operators {
-		k := key(m.seed, forName, uint64(i))
-		given := givenNames[k%uint64(len(givenNames))]
-		family := familyNames[k>>16%uint64(len(familyNames))]
-		ids, originsName := "", "all"
-		if i%3 > 0 {
-			origin := k >> 32 % uint64(len(origins))
-			ids, originsName = fmt.Sprintf("%q", id(key(m.seed, forName)+origin)), origins[origin]
-		}
-		heads = append(heads, fmt.Appendf(nil,
-			`{"name":{"givenName":%q,"familyName":%q},"origins":[%s],"profile":%d,"_id":%q,"displayName":"%s %s"`,
-			given, family, ids, profile, id(k+uint64(i)<<48), given, family))
-		originsNames = append(originsNames, fmt.Appendf(nil, `%q`, originsName))
+var (
+	// hourly is how many of 178 visits are in each hour of the simulated day.
+	hourly = [24]float64{3, 3, 4, 5, 8, 11, 13, 13, 11, 9, 10, 11, 11, 11, 10, 9, 8, 7, 5, 4, 3, 3, 3, 3}
+	// weekdays weighs the days from Monday on.
+	weekdays = [7]float64{1.25, 1.05, 1, 1, 1, 0.6, 0.5}
+
+	givenNames  = [...]string{"Abril", "Bruno", "Camila", "Dante", "Emilia", "Facundo", "Irene", "Joaquín", "Nicolás", "Renata"}
+	familyNames = [...]string{"Acosta", "Benítez", "Cabrera", "Figueroa", "Giménez", "Herrera", "Núñez", "Ojeda", "Quiroga", "Vega"}
+	origins     = [...]string{"Ventas", "Soporte", "Facturación", "Otras consultas"}
+)
+
+// profile is what of an operator's answer never changes.
+type profile struct {
+	Name        map[string]string `json:"name"`
+	Origins     []string          `json:"origins"`
+	Profile     int               `json:"profile"`
+	ID          string            `json:"_id"`
+	DisplayName string            `json:"displayName"`
+	OriginsName string            `json:"originsName"`
+}
+
+func newProfile(seed, operator uint64) *profile {
+	id := func(number uint64) string { return fmt.Sprintf("%016x%08x", mix(seed), number) }
+	random := key(seed, forName, operator)
+	given, family := givenNames[random%uint64(len(givenNames))], familyNames[random>>16%uint64(len(familyNames))]
+	p := &profile{
+		Name: map[string]string{"givenName": given, "familyName": family}, DisplayName: given + " " + family,
+		Origins: []string{}, OriginsName: "all", Profile: 500, ID: id(operator),
 	}
-	return heads, originsNames
+	if operator%3 > 0 {
+		origin := random >> 32 % uint64(len(origins))
+		p.Origins, p.OriginsName = []string{id(1<<24 + origin)}, origins[origin]
+	}
+	return p
+}
+
+// operator is an operator of the answer.
+type operator struct {
+	*profile
+	Status               state   `json:"status,omitempty"`
+	OnlineTime           float64 `json:"onlineTime"`
+	AwayTime             float64 `json:"awayTime"`
+	FreeTime             float64 `json:"freeTime"`
+	QueriesResolved      int64   `json:"queriesResolved"`
+	AvgDurationResolved  float64 `json:"avgDurationResolved"`
+	QueriesAssigned      int64   `json:"queriesAssigned"`
+	SumDuration          float64 `json:"sumDuration"`
+	NPS                  float64 `json:"nps"`
+	LastConnection       any     `json:"lastConnection"`
+	NumberOfResponsesNPS int64   `json:"numberOfResponsesNps"`
+	QueryInProgress      int64   `json:"queryInProgress"`
 }
 
 // operators returns the answer of the operators endpoint.
-func (t *team) operators(ctx context.Context, window chattonic.Window, now time.Time) ([]byte, error) {
-	h := t.history()
-	past := h.clamp(window, now)
-	sums, err := h.sums(ctx, past.from, past.to)
-	if err != nil {
-		return nil, err
-	}
-	pending, err := h.waiting(ctx, now.UnixMilli())
-	if err != nil {
-		return nil, err
-	}
-	body := make([]byte, 0, 512*h.operators+64)
-	body = append(body, `{"status":true,"operators":[`...)
-	for i, p := range h.presences(now.UnixMilli()) {
-		if i > 0 {
-			body = append(body, ',')
+func (h history) operators(ctx context.Context, window chattonic.Window, now time.Time) any {
+	from, to := h.clamp(window, now)
+	answer := struct {
+		Status       bool       `json:"status"`
+		Operators    []operator `json:"operators"`
+		QueryPending int64      `json:"queryPending"`
+	}{Status: true}
+	for i, r := range h.records(ctx, from, to, now.UnixMilli()) {
+		o := operator{
+			profile: h.profiles[i], Status: r.state,
+			OnlineTime: seconds(r.online), AwayTime: seconds(r.away), FreeTime: seconds(r.free),
+			QueriesAssigned: r.assigned, QueriesResolved: r.ended.resolved(),
+			SumDuration: seconds(r.handled), AvgDurationResolved: seconds(r.handled) / float64(max(1, r.ended.resolved())),
+			NPS: r.ended.nps(), NumberOfResponsesNPS: r.ended.answers(), QueryInProgress: r.load,
 		}
-		_, able := slices.BinarySearch(h.able, i)
-		body = t.appendOperator(body, i, able, p, &sums[i])
+		if r.login != 0 {
+			o.LastConnection = time.Unix(r.login, 0).UTC().Format(dateForm)
+		}
+		answer.Operators = append(answer.Operators, o)
+		answer.QueryPending += r.waiting
 	}
-	body = append(body, `],"queryPending":`...)
-	body = strconv.AppendInt(body, pending, 10)
-	return append(body, '}'), nil
+	return answer
 }
 
-// appendOperator appends an operator as a JSON object. Who is not able has no
-// status.
-func (t *team) appendOperator(b []byte, i int, able bool, now presence, sums *tally) []byte {
-	count := func(name string, n int64) { b = strconv.AppendInt(append(b, name...), n, 10) }
-	decimal := func(name string, x float64) { b = strconv.AppendFloat(append(b, name...), x, 'f', -1, 64) }
-	b = append(b, t.heads[i]...)
-	if able {
-		b = append(b, `,"status":"`...)
-		b = append(b, [...]string{offline: "offline", online: "online", away: "away"}[now.state]...)
-		b = append(b, '"')
-	}
-	decimal(`,"onlineTime":`, float64(sums.online)/1000)
-	decimal(`,"awayTime":`, float64(sums.away)/1000)
-	decimal(`,"freeTime":`, float64(sums.free)/1000)
-	count(`,"queriesResolved":`, sums.resolved)
-	decimal(`,"avgDurationResolved":`, ratio(float64(sums.handled)/1000, sums.resolved))
-	count(`,"queriesAssigned":`, sums.assigned)
-	decimal(`,"sumDuration":`, float64(sums.handled)/1000)
-	decimal(`,"nps":`, percent(float64(sums.promoters-sums.detractors), sums.answers))
-	b = append(b, `,"lastConnection":`...)
-	if now.login == 0 {
-		b = append(b, "null"...)
-	} else {
-		b = time.Unix(now.login, 0).UTC().AppendFormat(append(b, '"'), dateForm+`"`)
-	}
-	count(`,"numberOfResponsesNps":`, sums.answers)
-	count(`,"queryInProgress":`, int64(now.load))
-	b = append(append(b, `,"originsName":`...), t.originsNames[i]...)
-	return append(b, '}')
-}
+func seconds(millis int64) float64 { return float64(millis) / 1000 }
 
-// ratio returns x/count, and 0 for a count of 0.
-func ratio(x float64, count int64) float64 {
-	if count == 0 {
-		return 0
-	}
-	return x / float64(count)
+// percent returns x of count in percent, to two decimals.
+func percent(x, count int64) float64 {
+	return math.Round(10000*float64(x)/float64(max(1, count))) / 100
 }
-
-// percent returns ratio in percent, to two decimals.
-func percent(x float64, count int64) float64 { return math.Round(10000*ratio(x, count)) / 100 }
 
 // row is a row of the dashboard.
 type row struct {
@@ -137,122 +123,111 @@ type row struct {
 	AttentionAndResolution float64 `json:"attentionAndResolution"`
 	NPS                    float64 `json:"nps"`
 	CSAT                   float64 `json:"csat"`
+
+	// What the scores are computed from.
+	visits, extras, arrived, assigned int64
+	ended                             endings
 }
 
-// dashboard returns the answer of the dashboard endpoint: one row with the date
-// "0", or one row for each bucket of the format where the team is set so.
-func (t *team) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) ([]byte, error) {
-	h := t.history()
-	past := h.clamp(window, now)
-	groups := []bucket{{date: "0", spans: []span{past}}}
-	if t.Buckets {
-		groups = buckets(format, past)
-	}
+// dashboard returns the answer of the dashboard endpoint: one row for each date
+// that the format gives to hours of the window (in UTC, like the dates of
+// requests); without a format, one row with the date "0".
+func (h history) dashboard(ctx context.Context, format string, window chattonic.Window, now time.Time) any {
+	from, to := h.clamp(window, now)
 	var rows []row
-	for _, group := range groups {
-		r, err := h.row(ctx, group)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return json.Marshal(rows)
-}
-
-// row returns the row of a bucket. What waits, what is in progress and the totals
-// of all time are those at its end.
-func (h history) row(ctx context.Context, group bucket) (row, error) {
-	var sums tally
-	var users, allUsers userSums
-	var extras, end int64
-	for _, s := range group.spans {
-		total, err := h.total(ctx, s.from, s.to)
-		if err != nil {
-			return row{}, err
-		}
-		sums.add(1, &total)
-		givenUp, err := h.givenUp(ctx, s.from, s.to)
-		if err != nil {
-			return row{}, err
-		}
-		sums.abandoned += givenUp
-		extras += h.extras(s.from, s.to)
-		end, allUsers = s.to, h.userSums(s.to)
-		users.add(1, allUsers)
-		users.add(-1, h.userSums(s.from))
-	}
-	pending, err := h.waiting(ctx, end)
-	r := row{
-		Date:       group.date,
-		TotalUsers: allUsers.users, NewUsers: users.users, ActiveUsers: h.activeUsers(users.visits+extras, users.users),
-		TotalMessagesReceived: allUsers.received, MessagesReceived: users.received,
-		TotalMessagesSent: allUsers.sent, MessagesSent: users.sent,
-		Pending: pending, Resolved: sums.resolved, Failed: sums.failed + sums.abandoned,
-		UserEfficiency: percent(float64(users.visits), users.visits+sums.arrived+extras),
-		Attention:      percent(float64(sums.assigned), sums.assigned+sums.abandoned),
-		Resolution:     percent(float64(sums.resolved), sums.resolved+sums.failed),
-		NPS:            percent(float64(sums.promoters-sums.detractors), sums.answers),
-		CSAT:           percent(float64(sums.answers-sums.detractors), sums.answers),
-	}
-	r.AttentionAndResolution = math.Round(r.Attention*r.Resolution) / 100
-	for _, p := range h.presences(end) {
-		r.Progress += int64(p.load)
-	}
-	return r, err
-}
-
-// span is an interval [from, to) in milliseconds since 1970.
-type span struct{ from, to int64 }
-
-// clamp moves the ends of a window into what has happened by now.
-func (h history) clamp(window chattonic.Window, now time.Time) span {
-	latest := max(h.origin(), now.UnixMilli())
-	inside := func(t time.Time) int64 { return min(latest, max(h.origin(), t.UnixMilli())) }
-	return span{inside(window.Start), inside(window.End)}
-}
-
-// bucket is what a row of the dashboard is about: the spans of a window that a
-// date format gives the same date, in order of time.
-type bucket struct {
-	date  string
-	spans []span
-}
-
-// buckets splits a window by a date format, in UTC like the dates of requests,
-// into buckets in the order of their first moments. An empty window is one.
-func buckets(format string, window span) []bucket {
-	const hourMillis = hour * 1000
-	var groups []bucket
 	index := map[string]int{}
-	for from := window.from; from < window.to || groups == nil; {
-		to := min(window.to, (from/hourMillis+1)*hourMillis)
-		date := formatDate(format, time.UnixMilli(from).UTC())
+	for from < to || rows == nil {
+		date, end := "0", to
+		if format != "" {
+			date, end = dateFormat(time.UnixMilli(from).UTC()).Replace(format), min(to, (from/(hour*1000)+1)*hour*1000)
+		}
 		i, known := index[date]
 		if !known {
-			i = len(groups)
+			i = len(rows)
 			index[date] = i
-			groups = append(groups, bucket{date: date})
+			rows = append(rows, row{Date: date})
 		}
-		spans := &groups[i].spans
-		if last := len(*spans) - 1; last >= 0 && (*spans)[last].to == from {
-			(*spans)[last].to = to
-		} else {
-			*spans = append(*spans, span{from, to})
-		}
-		from = to
+		rows[i].add(ctx, h, from, end)
+		from = end
 	}
-	return groups
+	return rows
 }
 
-// formatDate formats a time by a date format that checkDateFormat allows.
-func formatDate(format string, t time.Time) string {
-	return strings.NewReplacer("%%", "%", "%Y", t.Format("2006"), "%m", t.Format("01"), "%d", t.Format("02"), "%H", t.Format("15")).Replace(format)
+// add adds what happens in [from, to), in milliseconds since 1970. What waits and
+// what is in progress is that at the end.
+func (r *row) add(ctx context.Context, h history, from, to int64) {
+	r.Pending, r.Progress = 0, 0
+	for _, record := range h.records(ctx, from, to, to) {
+		r.Pending += record.waiting
+		r.Progress += record.load
+		r.arrived += record.arrived
+		r.assigned += record.assigned
+		for outcome, n := range record.ended {
+			r.ended[outcome] += n
+		}
+	}
+	before, after, extras := h.visits(from), h.visits(to), h.extras(to)
+	r.visits += after - before
+	r.extras += extras - h.extras(from)
+	r.NewUsers += after/newEvery - before/newEvery
+	r.ActiveUsers = h.activeUsers(r.visits+r.extras, r.NewUsers)
+	earlier := 1000*int64(len(h.profiles)) + int64(h.seed%1000) // users before the history begins
+	r.TotalUsers = earlier + after/newEvery
+	r.MessagesReceived, r.TotalMessagesReceived = 7*r.visits+r.extras, 12*earlier+7*after+extras
+	r.MessagesSent, r.TotalMessagesSent = 9*r.visits+r.extras, 15*earlier+9*after+extras
+	r.Resolved, r.Failed = r.ended.resolved(), r.ended[failed]+r.ended[gaveUp]
+	r.UserEfficiency = percent(r.visits, r.visits+r.arrived)
+	r.Attention = percent(r.assigned, r.assigned+r.ended[gaveUp])
+	r.Resolution = percent(r.Resolved, r.Resolved+r.ended[failed])
+	r.AttentionAndResolution = math.Round(r.Attention*r.Resolution) / 100
+	r.NPS = r.ended.nps()
+	r.CSAT = percent(r.ended[promoter]+r.ended[passive], r.ended.answers())
 }
 
-// checkDateFormat refuses what formatDate does not know.
-func checkDateFormat(format string) error {
-	if strings.Contains(strings.NewReplacer("%%", "", "%Y", "", "%m", "", "%d", "", "%H", "").Replace(format), "%") {
-		return fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
+// clamp returns the ends of a window, moved into what has happened by now, in
+// milliseconds since 1970.
+func (h history) clamp(window chattonic.Window, now time.Time) (from, to int64) {
+	first := h.dayStart(0) * 1000
+	inside := func(t time.Time) int64 { return max(first, min(now.UnixMilli(), t.UnixMilli())) }
+	return inside(window.Start), inside(window.End)
+}
+
+// dateFormat returns what writes a time by a date format.
+func dateFormat(t time.Time) *strings.Replacer {
+	return strings.NewReplacer("%%", "%", "%Y", t.Format("2006"), "%m", t.Format("01"), "%d", t.Format("02"), "%H", t.Format("15"))
+}
+
+// extras counts the further queries of all backlogs until a time in milliseconds
+// since 1970.
+func (h history) extras(until int64) (count int64) {
+	for _, p := range h.periods {
+		if p.scenario == ScenarioBacklog {
+			passed := max(0, min(until, p.to*1000)-p.from*1000)
+			count += (passed + extraEvery*1000 - 1) / (extraEvery * 1000)
+		}
 	}
-	return nil
+	return count
+}
+
+// visits counts the users whom the bot serves from the beginning of the history
+// until a time in milliseconds since 1970.
+func (h history) visits(until int64) (count int64) {
+	today := h.dayOf(until / 1000)
+	dayVisits := func(number int) float64 {
+		return math.Floor(float64(visitsEach*len(h.profiles)) * weekdays[day{number: number}.weekday()])
+	}
+	for number := range today {
+		count += int64(dayVisits(number))
+	}
+	hours, passed := float64(until-h.dayStart(today)*1000)/(hour*1000), 0.0
+	for i, weight := range hourly {
+		passed += weight * min(1, max(0, hours-float64(i)))
+	}
+	return count + int64(dayVisits(today)*passed/178)
+}
+
+// activeUsers returns how many users are behind visits, of which some are by new
+// users: as many of the regular users come as there are further visits, or all.
+func (h history) activeUsers(visits, newUsers int64) int64 {
+	return newUsers + min(visits-newUsers, int64(3*visitsEach*len(h.profiles)))
 }

@@ -1,14 +1,13 @@
 package simulator
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	_ "embed" // for the page
 	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
 	"chattonic_exporter/chattonic"
 )
@@ -30,103 +29,76 @@ var controlTemplate = template.Must(template.New("control").Parse(controlPage))
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showControl)
-	mux.HandleFunc("POST /scenario", s.control(func(r *http.Request) (string, error) {
-		name := Scenario(r.FormValue("name"))
-		return fmt.Sprintf("scenario %s", name), s.SetScenario(r.FormValue("team"), name)
+	mux.HandleFunc("POST /scenario", control(func(team, _, name string) (string, error) {
+		return "scenario " + name, s.SetScenario(team, Scenario(name))
 	}))
-	mux.HandleFunc("POST /fault", s.control(func(r *http.Request) (string, error) {
-		name, endpoint := r.FormValue("name"), r.FormValue("endpoint")
+	mux.HandleFunc("POST /fault", control(func(team, endpoint, name string) (string, error) {
 		fault, err := NamedFault(name)
-		if err != nil {
-			return "", err
+		if err == nil {
+			err = s.SetFault(team, chattonic.Endpoint(endpoint), fault)
 		}
-		of := "all endpoints"
-		if endpoint != "" {
-			of = "endpoint " + endpoint
-		}
-		return fmt.Sprintf("fault %s for %s", name, of), s.SetFault(r.FormValue("team"), chattonic.Endpoint(endpoint), fault)
+		return "fault " + name + " for " + oneOrAll("endpoint", endpoint), err
 	}))
 	return mux
 }
 
 // control answers a request to switch something.
-func (s *Server) control(change func(*http.Request) (active string, err error)) http.HandlerFunc {
+func control(change func(team, endpoint, name string) (active string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		active, err := change(r)
-		if err != nil {
+		team := r.FormValue("team")
+		active, err := change(team, r.FormValue("endpoint"), r.FormValue("name"))
+		switch {
+		case err != nil:
 			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		case strings.Contains(r.Header.Get("Accept"), "text/html"):
 			w.Header().Set("Location", "./") // also where the handler is under a prefix
 			w.WriteHeader(http.StatusSeeOther)
-			return
+		default:
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			fmt.Fprintf(w, "%s: %s is active\n", oneOrAll("team", team), active) //nolint:gosec // plain text, of names that were found in a table
 		}
-		team := "all teams"
-		if codename := r.FormValue("team"); codename != "" {
-			team = "team " + codename
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "%s: %s is active\n", team, active) //nolint:gosec // plain text, of names that were found in a table
 	}
 }
 
-// controlRow is a team on the control page.
-type controlRow struct {
-	Codename   string
-	Documented bool
-	Pending    int64
-	Online     int
-	Operators  int
-	Scenario   Scenario
-	// Faults says which endpoints have a fault.
-	Faults string
+func oneOrAll(kind, name string) string {
+	if name == "" {
+		return "all " + kind + "s"
+	}
+	return kind + " " + name
+}
+
+// controlRows returns the teams as the control page shows them.
+func (s *Server) controlRows(ctx context.Context) (rows []map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now().UnixMilli()
+	for _, t := range s.teams {
+		pending, onlineNow := int64(0), 0
+		for _, record := range t.history.records(ctx, now, now, now) {
+			pending += record.waiting
+			if record.state == online {
+				onlineNow++
+			}
+		}
+		var faults []string
+		for _, e := range endpoints {
+			if label := t.faults[e.name].label(); label != "none" {
+				faults = append(faults, fmt.Sprintf("%s (%s)", e.name, label))
+			}
+		}
+		rows = append(rows, map[string]any{
+			"Team": t.Team, "Pending": pending, "Online": onlineNow, "Faults": cmp.Or(strings.Join(faults, ", "), "none"),
+			"Scenario": t.history.periods[len(t.history.periods)-1].scenario,
+		})
+	}
+	return rows
 }
 
 func (s *Server) showControl(w http.ResponseWriter, r *http.Request) {
-	now := s.now()
-	var rows []controlRow
-	for _, t := range s.teams {
-		row := controlRow{Codename: t.Codename, Documented: t.Documented, Operators: t.Operators, Faults: t.faulty()}
-		if !t.Documented {
-			h, at := t.history(), now.UnixMilli()
-			row.Pending, _ = h.waiting(context.WithoutCancel(r.Context()), at)
-			for _, p := range h.presences(at) {
-				if p.state == online {
-					row.Online++
-				}
-			}
-			// What was chosen in this second is to come with the next one.
-			row.Scenario = h.at(now.Add(time.Second).UnixMilli()).scenario
-		}
-		rows = append(rows, row)
-	}
-	var page bytes.Buffer
-	err := controlTemplate.Execute(&page, map[string]any{
-		"Now": now.UTC().Format("2006-01-02 15:04:05 UTC"), "Teams": rows, "Scenarios": scenarios, "Faults": namedFaults,
-	})
-	if err != nil {
-		http.Error(w, fmt.Sprintf("the page cannot be shown: %v", err), http.StatusInternalServerError)
-		return
-	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(page.Bytes()) // the client may have disconnected
-}
-
-// faulty names the endpoints that have a fault, and says "none" without one.
-func (t *team) faulty() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var names []string
-	for _, e := range endpoints {
-		if f, ok := t.faults[e.Name]; ok {
-			names = append(names, fmt.Sprintf("%s (%s)", e.Name, f.label()))
-		}
-	}
-	if names == nil {
-		return "none"
-	}
-	return strings.Join(names, ", ")
+	_ = controlTemplate.Execute(w, map[string]any{ // fails only when the client has disconnected
+		"Now": s.now().UTC().Format("2006-01-02 15:04:05 UTC"), "Teams": s.controlRows(r.Context()), "Scenarios": scenarios, "Faults": namedFaults,
+	})
 }

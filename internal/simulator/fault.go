@@ -1,11 +1,13 @@
 package simulator
 
 import (
-	"context"
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,10 +20,8 @@ type Cut int
 
 // The places.
 const (
-	// CutNowhere leaves the connection alone.
-	CutNowhere Cut = iota
 	// CutBeforeHeader cuts before anything was sent. The request is not served.
-	CutBeforeHeader
+	CutBeforeHeader Cut = iota + 1
 	// CutInBody cuts after the header and half of the body.
 	CutInBody
 )
@@ -44,7 +44,7 @@ type Fault struct {
 	ContentType string
 	// Truncate has the body end in its middle, as if it were complete.
 	Truncate bool
-	// Cut is where the connection is cut.
+	// Cut is where the connection is cut, if not 0.
 	Cut Cut
 	// Drip is the pause before every 64 bytes of the body.
 	Drip time.Duration
@@ -82,22 +82,16 @@ var namedFaults = []struct {
 	{"endless", false, "a body without an end", Fault{Endless: true}},
 }
 
-// FaultNames returns the names that NamedFault accepts.
-func FaultNames() (names []string) {
-	for _, f := range namedFaults {
-		names = append(names, f.Name)
-	}
-	return names
-}
-
 // NamedFault returns the fault with the name. It fails where there is none.
 func NamedFault(name string) (Fault, error) {
+	var names []string
 	for _, f := range namedFaults {
 		if f.Name == name {
 			return f.fault, nil
 		}
+		names = append(names, f.Name)
 	}
-	return Fault{}, fmt.Errorf("unknown fault %q: use one of %s", name, strings.Join(FaultNames(), ", "))
+	return Fault{}, fmt.Errorf("unknown fault %q: use one of %s", name, strings.Join(names, ", "))
 }
 
 // label returns the fault's name in the table, or "custom".
@@ -110,117 +104,96 @@ func (f Fault) label() string {
 	return "custom"
 }
 
-// setFault replaces the fault of an endpoint, by none if it is the zero Fault.
-func (t *team) setFault(e chattonic.Endpoint, f Fault) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.faults, e)
-	if !reflect.ValueOf(f).IsZero() {
-		t.faults[e] = f
-	}
-}
-
 // call counts a request and returns the fault that it meets.
-func (t *team) call(e chattonic.Endpoint) Fault {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (s *Server) call(t *team, e chattonic.Endpoint) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	t.calls[e]++
 	fault := t.faults[e]
-	switch {
-	case fault.Times == 1:
+	if left := fault; left.Times > 1 {
+		left.Times--
+		t.faults[e] = left
+	} else if left.Times == 1 {
 		delete(t.faults, e)
-	case fault.Times > 1:
-		fault.Times--
-		t.faults[e] = fault
 	}
 	return fault
 }
 
-// answer returns what the fault makes of the answer to a request. It fails where
-// the client has gone away.
-func (f Fault) answer(regular func() (answer, error)) (a answer, err error) {
+// answer returns what comes in place of the answer to a request, if anything does.
+func (f Fault) answer() (a answer, replaced bool) {
 	switch {
 	case f.Body != nil || f.Endless:
-		a = newAnswer(http.StatusOK, f.Body)
+		return answer{cmp.Or(f.Status, http.StatusOK), f.Body}, true
 	case f.Redirect != "":
-		a = newAnswer(http.StatusFound, nil)
+		return answer{cmp.Or(f.Status, http.StatusFound), nil}, true
 	case f.Status != 0:
-		a = refuse(f.Status, "this is a simulated fault")
-	default:
-		if a, err = regular(); err != nil {
-			return answer{}, err
-		}
+		return refuse(f.Status, "this is a simulated fault"), true
 	}
-	if f.Status != 0 {
-		a.status = f.Status
-	}
-	for name, value := range map[string]string{"Content-Type": f.ContentType, "Retry-After": f.RetryAfter, "Location": f.Redirect} {
-		if value != "" {
-			a.header.Set(name, value)
-		}
-	}
-	if f.Truncate {
-		a.body = a.body[:len(a.body)/2]
-	}
-	return a, nil
+	return a, false
 }
 
-// send sends an answer, and cuts or slows it as the fault has it.
+// send sends an answer, and changes, cuts or slows it as the fault has it.
 func (s *Server) send(w http.ResponseWriter, r *http.Request, a answer, f Fault) {
-	body, cut := a.body, f.Cut == CutInBody
-	if cut {
-		body = body[:len(body)/2]
-		a.header.Set("Content-Length", strconv.Itoa(len(a.body)+1))
-	} else if !f.Endless {
-		a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	header := w.Header()
+	header.Set("Content-Type", cmp.Or(f.ContentType, "application/json; charset=utf-8"))
+	for name, value := range map[string]string{"Retry-After": f.RetryAfter, "Location": f.Redirect} {
+		if value != "" {
+			header.Set(name, value)
+		}
 	}
-	maps.Copy(w.Header(), a.header)
+	switch a.status {
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodGet)
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	}
+	body, length, size := a.body, len(a.body), max(1, len(a.body))
+	switch {
+	case f.Truncate:
+		body, length = body[:len(body)/2], len(body)/2
+	case f.Cut == CutInBody:
+		body, length = body[:len(body)/2], len(body)+1
+	}
+	if !f.Endless {
+		header.Set("Content-Length", strconv.Itoa(length))
+	}
+	if f.Drip > 0 {
+		size = 64
+	}
 	w.WriteHeader(a.status)
-	if f.Drip == 0 && !f.Endless && !cut {
-		_, _ = w.Write(body) // the client may have disconnected
-		return
+	if f.Drip > 0 || f.Cut == CutInBody {
+		s.write(w, r, nil, 0) // sends the header
 	}
-	sent := s.sendBody(r.Context(), w, body, f.Drip)
-	blanks := []byte(strings.Repeat(" ", 4096))
-	for f.Endless && s.wait(r.Context(), time.Millisecond) && s.sendBody(r.Context(), w, blanks, f.Drip) {
-		continue
+	for piece := range slices.Chunk(body, size) {
+		s.write(w, r, piece, f.Drip)
 	}
-	if !sent || f.Endless || cut {
+	for f.Endless {
+		s.write(w, r, bytes.Repeat([]byte(" "), 4096), max(f.Drip, time.Millisecond))
+	}
+	if f.Cut == CutInBody {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// sendBody sends a body, in pieces if there is a pause between them, and says
-// whether all of it was sent.
-func (s *Server) sendBody(ctx context.Context, w http.ResponseWriter, body []byte, drip time.Duration) bool {
-	piece := len(body)
-	if drip > 0 {
-		piece = 64
+// write sends a piece of a body after a pause, or cuts the connection.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, piece []byte, pause time.Duration) {
+	s.pause(r, pause)
+	if _, err := w.Write(piece); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
+		panic(http.ErrAbortHandler)
 	}
-	flush := http.NewResponseController(w)
-	_ = flush.Flush() // a writer that cannot be flushed sends all at the end
-	for len(body) > 0 {
-		if drip > 0 && !s.wait(ctx, drip) {
-			return false
-		}
-		n := min(piece, len(body))
-		if _, err := w.Write(body[:n]); err != nil {
-			return false
-		}
-		_ = flush.Flush()
-		body = body[n:]
-	}
-	return true
+	_ = http.NewResponseController(w).Flush() // a writer that cannot be flushed sends all at the end
 }
 
-// wait waits, and says whether neither the client nor the server ended that.
-func (s *Server) wait(ctx context.Context, d time.Duration) bool {
+// pause waits, and cuts the connection where the client or the server ends that.
+func (s *Server) pause(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
-	case <-ctx.Done():
-		return false
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
 	case <-s.closed:
-		return false
+		panic(http.ErrAbortHandler)
 	case <-time.After(d):
-		return true
 	}
 }

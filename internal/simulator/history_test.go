@@ -245,6 +245,11 @@ func TestTheClockMayJump(t *testing.T) {
 	assert.Equal(t, before, w.get("operator", start, noon))
 	w.set(noon.Add(31 * time.Hour))
 	assert.Less(t, number(t, w.operators(start, noon).QueryPending), 100.0)
+	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
+	w.advance(-time.Minute)
+	require.NoError(t, w.SetScenario("", simulator.ScenarioQuiet)) // which the backlog does not end
+	w.advance(time.Hour)
+	assert.Zero(t, number(t, w.operators(start, noon).QueryPending))
 }
 
 func TestNothingExistsAfterNowOrBeforeTheLog(t *testing.T) {
@@ -342,6 +347,7 @@ func TestADayIsBelievable(t *testing.T) {
 
 	night, midday := w.row(monday.Add(20*time.Hour), monday.Add(22*time.Hour)), w.row(monday.Add(8*time.Hour), monday.Add(10*time.Hour))
 	assert.Greater(t, number(t, midday.Resolved), 2*number(t, night.Resolved))
+	assert.Greater(t, number(t, midday.MessagesReceived), 2*number(t, night.MessagesReceived))
 
 	most, pending, queues, empty := 0, 0.0, 0, 0
 	for step := range 24 * 7 {

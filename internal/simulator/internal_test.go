@@ -30,14 +30,20 @@ func TestTheNightIsCovered(t *testing.T) {
 	location, err := time.LoadLocation("America/Santiago")
 	require.NoError(t, err)
 	for operators := 10; operators <= 40; operators++ {
-		m := newModel(uint64(operators), operators, location)
+		h := newHistory(uint64(operators), operators, location)
 		for number := 2100; number < 2107; number++ {
-			length := m.dayStart(number+1) - m.dayStart(number)
-			shifts := m.roster(number, length)
-			for at := int64(1); at < length; at += 7 * minute {
+			days := h.days(h.dayStart(number), h.dayStart(number+1)-1)
+			require.Len(t, days, 1)
+			var crew []timeline
+			for rank := range h.able {
+				var own timeline
+				own.draw(h, rank, days, 0)
+				crew = append(crew, own)
+			}
+			for at := days[0].start + 1; at < days[0].end; at += 7 * minute {
 				there, atWork := 0, 0
-				for _, s := range shifts {
-					switch s.presence((at - s.start) * 1000).state {
+				for _, own := range crew {
+					switch own.at(at * 1000).state {
 					case online:
 						there, atWork = there+1, atWork+1
 					case away:
@@ -49,7 +55,7 @@ func TestTheNightIsCovered(t *testing.T) {
 					least = 2
 				}
 				if there < 2 || atWork < least {
-					require.Fail(t, "too few are there", "%d operators, day %d, second %d: %d, of whom %d at work", operators, number, at, there, atWork)
+					require.Fail(t, "too few are there", "%d operators, day %d, second %d: %d, of whom %d at work", operators, number, at-days[0].start, there, atWork)
 				}
 			}
 		}
@@ -61,7 +67,7 @@ func TestDaysFollowEachOther(t *testing.T) {
 	for _, zone := range []string{"America/Santiago", "Europe/Madrid", "Pacific/Apia"} {
 		location, err := time.LoadLocation(zone)
 		require.NoError(t, err)
-		m := newModel(1, 1, location)
+		m := newHistory(1, 1, location)
 		lengths := map[int64]bool{}
 		for number := range 800 {
 			start, end := m.dayStart(number), m.dayStart(number+1)
@@ -74,8 +80,8 @@ func TestDaysFollowEachOther(t *testing.T) {
 		assert.Contains(t, lengths, int64(25*hour))
 		assert.Equal(t, -1, m.dayOf(m.dayStart(0)-1))
 	}
-	first := time.Unix(newModel(1, 1, time.UTC).dayStart(0), 0).UTC()
-	assert.Equal(t, (int(first.Weekday())+6)%7, weekday(0))
+	first := time.Unix(newHistory(1, 1, time.UTC).dayStart(0), 0).UTC()
+	assert.Equal(t, (int(first.Weekday())+6)%7, day{}.weekday())
 }
 
 // TestNoQueryIsLost follows the queries of a team through random scenarios.
@@ -87,7 +93,7 @@ func TestNoQueryIsLost(t *testing.T) {
 		if seed%2 == 0 { // shortly before the end of a day
 			now = time.Date(2026, 5, 13, dayBegins-1, 50, 0, 0, time.UTC)
 		}
-		h := newHistory(newModel(seed, 1+random.IntN(12), time.UTC))
+		h := newHistory(seed, 1+random.IntN(12), time.UTC)
 		last := now.Add(-24 * time.Hour).UnixMilli()
 		longest := []time.Duration{2 * time.Second, time.Minute, 10 * time.Minute, 5 * time.Hour}[seed/2%4]
 		for range 40 {
@@ -96,14 +102,12 @@ func TestNoQueryIsLost(t *testing.T) {
 			}
 			now = now.Add(time.Duration(random.Int64N(int64(longest)))).Truncate(time.Millisecond)
 			at := now.UnixMilli()
-			sums, err := h.total(t.Context(), last, at)
-			require.NoError(t, err)
-			givenUp, err := h.givenUp(t.Context(), last, at)
-			require.NoError(t, err)
+			sums := total(t, h, last, at)
 			waiting, inProgress := atWork(t, h, at)
 			waitingBefore, inProgressBefore := atWork(t, h, last)
-			came, went := sums.arrived+h.extras(last, at), sums.resolved+sums.failed+sums.abandoned+givenUp
-			require.Equal(t, came-went, waiting+inProgress-waitingBefore-inProgressBefore, "seed %d, at %v, %v", seed, now, h.periods)
+			went := sums.ended.resolved() + sums.ended[failed] + sums.ended[gaveUp]
+			require.Equal(t, sums.arrived-went, waiting+inProgress-waitingBefore-inProgressBefore, "seed %d, at %v, %v", seed, now, h.periods)
+			require.Equal(t, sums.arrived-sums.assigned-sums.ended[gaveUp], waiting-waitingBefore, "seed %d, at %v, %v", seed, now, h.periods)
 			require.GreaterOrEqual(t, waiting, int64(0))
 			require.GreaterOrEqual(t, sums.free, int64(0))
 			require.GreaterOrEqual(t, sums.online, sums.free)
@@ -118,26 +122,44 @@ func TestNoQueryIsLost(t *testing.T) {
 // handle the queue of a backlog, and the next day before they are done.
 func TestAQueueDrainsIntoTheNextDay(t *testing.T) {
 	t.Parallel()
-	h := newHistory(newModel(1, 20, time.UTC))
+	h := newHistory(1, 20, time.UTC)
 	midnight := time.Date(2026, 5, 13, dayBegins, 0, 0, 0, time.UTC)
-	h = h.with(ScenarioBacklog, midnight.Add(-4*time.Minute))
+	h = h.with(ScenarioBacklog, midnight.Add(-40*time.Minute))
 	h = h.with(ScenarioNormal, midnight.Add(-3*time.Minute-30*time.Second))
-	h = h.with(ScenarioQuiet, midnight.Add(-10*time.Second))
+	h = h.with(ScenarioQuiet, midnight.Add(-time.Second))
 	_, inProgress := atWork(t, h, midnight.UnixMilli())
 	require.Greater(t, inProgress, int64(5))
-	after, err := h.total(t.Context(), midnight.UnixMilli(), midnight.Add(10*time.Minute).UnixMilli())
-	require.NoError(t, err)
-	assert.Equal(t, inProgress, after.resolved+after.failed)
+	after := total(t, h, midnight.UnixMilli(), midnight.Add(10*time.Minute).UnixMilli())
+	assert.Equal(t, inProgress, after.ended.resolved()+after.ended[failed])
 	assert.Zero(t, after.assigned)
+}
+
+// at returns what the operator does just before a millisecond.
+func (t *timeline) at(millisecond int64) record {
+	return t.record(millisecond, millisecond, millisecond)
+}
+
+// total sums what all operators do.
+func total(t *testing.T, h history, from, to int64) (total record) {
+	t.Helper()
+	for _, r := range h.records(t.Context(), from, to, to) {
+		total.online += r.online
+		total.free += r.free
+		total.arrived += r.arrived
+		total.assigned += r.assigned
+		for outcome, n := range r.ended {
+			total.ended[outcome] += n
+		}
+	}
+	return total
 }
 
 // atWork returns how many queries wait and are in progress.
 func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
 	t.Helper()
-	waiting, err := h.waiting(t.Context(), at)
-	require.NoError(t, err)
-	for _, p := range h.presences(at) {
-		inProgress += int64(p.load)
+	for _, r := range h.records(t.Context(), at, at, at) {
+		waiting += r.waiting
+		inProgress += r.load
 	}
 	return waiting, inProgress
 }
@@ -146,20 +168,22 @@ func atWork(t *testing.T, h history, at int64) (waiting, inProgress int64) {
 // day, and compares the sums.
 func TestSumsAreThoseOfTheMoments(t *testing.T) {
 	t.Parallel()
-	h := newHistory(newModel(3, 6, time.UTC))
-	number := h.dayOf(present.Unix())
-	ordinary := h.day(number)
+	h := newHistory(3, 6, time.UTC)
+	ordinary := h
 	at := present.Add(-10 * time.Hour)
 	for _, s := range []Scenario{ScenarioQuiet, ScenarioNormal, ScenarioBacklog, ScenarioNormal, ScenarioBacklog, ScenarioQuiet} {
 		h = h.with(s, at)
 		at = at.Add(97 * time.Minute)
 	}
-	for _, d := range []*day{ordinary, h.day(number)} {
-		for _, operator := range h.able[:2] {
-			s := d.shift(operator)
-			var sum tally
-			for second := int64(1); second < d.length; second++ {
-				p := s.presence((second - s.start) * 1000)
+	days := h.days(present.Unix(), present.Unix())
+	start, end := days[0].start, days[0].end
+	for _, h := range []history{ordinary, h} {
+		for rank := range h.able[:2] {
+			var own timeline
+			own.draw(h, rank, days, 0)
+			var sum record
+			for second := start + 1; second < end; second++ {
+				p := own.at(second * 1000)
 				switch {
 				case p.state == online && p.load == 0:
 					sum.free += 1000
@@ -168,15 +192,14 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 					sum.online += 1000
 				case p.state == away:
 					sum.away += 1000
-				case p.load > 0:
-					require.Fail(t, "who is offline handles a query", "operator %d, second %d", operator, second)
 				}
+				require.False(t, p.load > 0 && p.state != online, "who is not online handles a query: rank %d, second %d", rank, second-start)
 				if second%7 > 0 {
 					continue
 				}
-				got := s.until((second - s.start) * 1000)
-				if got := (tally{online: got.online, away: got.away, free: got.free}); got != sum {
-					require.Equal(t, sum, got, "operator %d, second %d", operator, second)
+				got := own.record(start*1000, second*1000, 0)
+				if got := (record{online: got.online, away: got.away, free: got.free}); got != sum {
+					require.Equal(t, sum, got, "rank %d, second %d", rank, second-start)
 				}
 			}
 		}
@@ -185,31 +208,58 @@ func TestSumsAreThoseOfTheMoments(t *testing.T) {
 
 func TestWorkdays(t *testing.T) {
 	t.Parallel()
-	duringBreaks := 0
-	for load, kinds := range workdays() {
-		for _, breakTimes := range kinds {
-			for _, w := range breakTimes {
-				require.Greater(t, len(w.queries), 20)
-				for _, q := range w.queries {
-					require.GreaterOrEqual(t, q.arrived, int64(0))
-					require.GreaterOrEqual(t, q.taken-q.arrived, int64(leastWait))
-					require.Less(t, q.ended, int64(shiftLength))
-					at := w.presence(q.taken*1000 + 1)
-					require.LessOrEqual(t, at.load, load+1)
-					require.True(t, q.outcome == gaveUp || at.state == online)
-					if w.presence(q.arrived*1000).state == away {
-						duringBreaks++
-					}
-				}
+	h := newHistory(1, 300, time.UTC)
+	days := h.days(present.Unix(), present.Unix())
+	duringBreaks, longWaits := 0, 0
+	for rank := range h.able {
+		var own timeline
+		own.draw(h, rank, days, 0)
+		if len(own.steps) == 0 {
+			require.Empty(t, own.queries)
+			continue
+		}
+		require.Greater(t, len(own.queries), 20)
+		start, end := own.steps[0].at, own.steps[len(own.steps)-1].at
+		require.Equal(t, int64(shiftLength), end-start)
+		for _, q := range own.queries {
+			require.GreaterOrEqual(t, q.arrived, start)
+			require.GreaterOrEqual(t, q.taken-q.arrived, int64(leastWait))
+			require.LessOrEqual(t, q.taken-q.arrived, int64(giveUpAfter))
+			require.Less(t, q.ended, end)
+			at := own.at(q.taken*1000 + 1)
+			require.LessOrEqual(t, at.load, int64(maxLoad))
+			require.True(t, q.outcome == gaveUp || at.state == online)
+			if own.at(q.arrived*1000).state == away {
+				duringBreaks++
+			}
+			if q.taken-q.arrived > 2*minute {
+				longWaits++
 			}
 		}
 	}
 	assert.Greater(t, duringBreaks, 300, "a queue forms during breaks")
+	assert.Greater(t, longWaits, 300, "and when there are many queries")
+}
+
+func TestFaultNamesAreUnique(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, f := range namedFaults {
+		assert.NotEmpty(t, f.Name)
+		assert.NotContains(t, f.Name, " ")
+		assert.False(t, seen[f.Name], f.Name)
+		seen[f.Name] = true
+		fault, err := NamedFault(f.Name)
+		require.NoError(t, err)
+		assert.Equal(t, f.Name, fault.label())
+	}
+	assert.Equal(t, "none", namedFaults[0].Name)
+	assert.Equal(t, "none", Fault{}.label())
 }
 
 func TestActiveUsersAreDistinct(t *testing.T) {
 	t.Parallel()
-	m := newModel(1, 10, time.UTC)
+	m := newHistory(1, 10, time.UTC)
 	for visits := range int64(2000) {
 		active := m.activeUsers(visits, visits/10)
 		require.GreaterOrEqual(t, active, visits/10)
@@ -222,22 +272,18 @@ func TestActiveUsersAreDistinct(t *testing.T) {
 // BenchmarkOperators24h answers a day's window for 10,000 operators.
 func BenchmarkOperators24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	_, err := team.operators(b.Context(), last24h, present) // draws the workdays
-	require.NoError(b, err)
+	team.history.operators(b.Context(), last24h, present)
 	for b.Loop() {
-		_, err := team.operators(b.Context(), last24h, present)
-		require.NoError(b, err)
+		encode(team.history.operators(b.Context(), last24h, present))
 	}
 }
 
 // BenchmarkDashboard24h answers a day's window for 10,000 operators.
 func BenchmarkDashboard24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	_, err := team.dashboard(b.Context(), "0", last24h, present) // draws the workdays
-	require.NoError(b, err)
+	team.history.dashboard(b.Context(), "", last24h, present)
 	for b.Loop() {
-		_, err := team.dashboard(b.Context(), "0", last24h, present)
-		require.NoError(b, err)
+		encode(team.history.dashboard(b.Context(), "", last24h, present))
 	}
 }
 
@@ -245,8 +291,7 @@ func BenchmarkDashboard24h(b *testing.B) {
 func BenchmarkMonth(b *testing.B) {
 	for b.Loop() {
 		team := newTestTeam(b, 50, present)
-		_, err := team.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present)
-		require.NoError(b, err)
+		encode(team.history.operators(b.Context(), chattonic.Window{Start: present.AddDate(0, -1, 0), End: present}, present))
 	}
 }
 
@@ -254,9 +299,8 @@ func BenchmarkMonth(b *testing.B) {
 // hours ago.
 func BenchmarkBacklog24h(b *testing.B) {
 	team := newTestTeam(b, 10_000, present)
-	team.setScenario(ScenarioBacklog, present.Add(-5*time.Hour))
+	team.history = team.history.with(ScenarioBacklog, present.Add(-5*time.Hour))
 	for b.Loop() {
-		_, err := team.operators(b.Context(), last24h, present)
-		require.NoError(b, err)
+		encode(team.history.operators(b.Context(), last24h, present))
 	}
 }

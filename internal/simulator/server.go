@@ -1,3 +1,23 @@
+// Package simulator simulates the stats API of Chat-Tonic: an [http.Handler] for
+// tests and demonstrations. All of its data is made up.
+//
+// What happens in a team follows from its seed, codename, size, time zone and
+// scenarios alone. For each request the steps and the queries of every operator
+// are computed anew, with their times, and those in the window are counted. So the
+// answers over [a, b) and [b, c) add up to the one over [a, c), for any instants
+// to the millisecond, and nothing after the clock's present exists.
+//
+// Operators work in shifts, take breaks, and handle up to two queries at a time.
+// A bot serves some of the users who come; the others have a query, which waits,
+// is assigned to an operator, and is resolved or fails. Users who wait too long
+// give up, which fails their query. Some of the users whose query is resolved
+// answer the NPS question. A simulated day runs from 04:00 to 04:00, local time of
+// the contact centre. The first one is 2020-01-01.
+//
+// Where the API is not documented, the simulator has conventions that it does not
+// share with the real one: durations are seconds with up to three decimals,
+// scores are shares from 0 to 100 (nps from -100 to 100), an unknown team is a
+// 404, and refusals carry {"status":false,"message":…}.
 package simulator
 
 import (
@@ -7,6 +27,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"mime"
 	"net/http"
 	"net/url"
@@ -18,25 +39,33 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-const (
-	// dateForm is the documented form of dates, which are in UTC.
-	dateForm = "2006-01-02T15:04:05.000Z"
-	// maxOperators bounds the size of a team.
-	maxOperators = 20_000
-	// maxExports bounds how many exports a Server remembers.
-	maxExports = 1000
-)
+// dateForm is the documented form of dates, which are in UTC.
+const dateForm = "2006-01-02T15:04:05.000Z"
 
-// endpoints is the table of what a Server answers, with the documented
-// parameters besides startDate and endDate.
-var endpoints = []struct {
-	Name       chattonic.Endpoint
+//go:embed fixtures/operators.json
+var operatorsFixture []byte
+
+//go:embed fixtures/dashboard.json
+var dashboardFixture []byte
+
+// OperatorsFixture returns the documented answer of the operators endpoint.
+func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
+
+// DashboardFixture returns the documented answer of the dashboard endpoint.
+func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
+
+// endpoint is what a Server answers.
+type endpoint struct {
+	name       chattonic.Endpoint
 	path       string
 	parameters []string
-}{
-	{chattonic.EndpointOperators, "operator", nil},
-	{chattonic.EndpointDashboard, "bigquery", []string{"dateFormatGroup", "queryName"}},
-	{chattonic.EndpointNPS, "nps/export", []string{"typeUser"}},
+	documented []byte
+}
+
+var endpoints = []endpoint{
+	{chattonic.EndpointOperators, "operator", []string{"startDate", "endDate"}, operatorsFixture},
+	{chattonic.EndpointDashboard, "bigquery", []string{"startDate", "endDate", "dateFormatGroup", "queryName"}, dashboardFixture},
+	{chattonic.EndpointNPS, "nps/export", []string{"startDate", "endDate", "typeUser"}, nil},
 }
 
 // Team is a simulated team.
@@ -58,18 +87,6 @@ type Team struct {
 	// documented single row with the date "0".
 	Buckets bool
 }
-
-//go:embed fixtures/operators.json
-var operatorsFixture []byte
-
-//go:embed fixtures/dashboard.json
-var dashboardFixture []byte
-
-// OperatorsFixture returns the documented answer of the operators endpoint.
-func OperatorsFixture() []byte { return bytes.Clone(operatorsFixture) }
-
-// DashboardFixture returns the documented answer of the dashboard endpoint.
-func DashboardFixture() []byte { return bytes.Clone(dashboardFixture) }
 
 // Options is what a Server simulates.
 type Options struct {
@@ -96,37 +113,20 @@ type Export struct {
 // goroutines.
 type Server struct {
 	now    func() time.Time
-	teams  []*team // in the order of Options
 	mux    http.ServeMux
 	closed chan struct{}
 	once   sync.Once
+	teams  []*team // in the order of Options
 
-	mu      sync.Mutex
+	mu      sync.Mutex // also for what changes in teams
 	exports []Export
 }
 
 type team struct {
 	Team
-	heads, originsNames [][]byte
-
-	mu      sync.Mutex
-	present history
+	history history
 	faults  map[chattonic.Endpoint]Fault
 	calls   map[chattonic.Endpoint]int
-}
-
-// history returns what happens in the team as the scenarios are now.
-func (t *team) history() history {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.present
-}
-
-// setScenario starts a scenario with the next full second.
-func (t *team) setScenario(s Scenario, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.present = t.present.with(s, now)
 }
 
 // New returns a Server. It fails where the options name no team, or one that
@@ -140,7 +140,7 @@ func New(options Options) (*Server, error) {
 		return nil, errors.New("there is no team to simulate: name at least one")
 	}
 	for _, e := range endpoints {
-		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e.Name) })
+		s.mux.HandleFunc("/api/v1/{codename}/stats/"+e.path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.send(w, r, refuse(http.StatusNotFound, "there is no such endpoint: use /api/v1/{codename}/stats/ with operator, bigquery or nps/export"), Fault{})
@@ -157,31 +157,23 @@ func (s *Server) addTeam(config Team, location *time.Location) error {
 	if err := chattonic.CheckCodename(config.Codename); err != nil {
 		return err
 	}
-	operators := config.Operators
 	if config.Documented {
-		operators = 1 // which no answer is about
+		config.Operators = 1 // which no answer is about
 	}
 	switch {
 	case s.team(config.Codename) != nil:
 		return errors.New("the codename is taken")
 	case config.Token == "":
 		return errors.New("the token is empty")
-	case operators < 1 || operators > maxOperators:
-		return fmt.Errorf("it has %d operators: use 1 to %d", operators, maxOperators)
+	case config.Operators < 1 || config.Operators > 20_000:
+		return fmt.Errorf("it has %d operators: use 1 to 20000", config.Operators)
 	}
-	seeds := []uint64{config.Seed, uint64(operators)}
-	for _, c := range []byte(config.Codename) {
-		seeds = append(seeds, uint64(c))
-	}
-	model := newModel(key(seeds...), operators, location)
-	t := &team{
-		Team:    config,
-		present: newHistory(model),
-		faults:  map[chattonic.Endpoint]Fault{},
-		calls:   map[chattonic.Endpoint]int{},
-	}
-	t.heads, t.originsNames = profiles(model)
-	s.teams = append(s.teams, t)
+	seed := fnv.New64a()
+	fmt.Fprintln(seed, config.Seed, config.Operators, config.Codename)
+	s.teams = append(s.teams, &team{
+		Team: config, history: newHistory(mix(seed.Sum64()), config.Operators, location),
+		faults: map[chattonic.Endpoint]Fault{}, calls: map[chattonic.Endpoint]int{},
+	})
 	return nil
 }
 
@@ -194,37 +186,38 @@ func (s *Server) team(codename string) *team {
 	return nil
 }
 
-// teamsNamed returns the team with the codename, or all teams for "".
-func (s *Server) teamsNamed(codename string) ([]*team, error) {
-	if codename == "" {
-		return s.teams, nil
-	}
-	if t := s.team(codename); t != nil {
-		return []*team{t}, nil
-	}
+// change changes the team with the codename, or all teams for "".
+func (s *Server) change(codename string, change func(*team)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var names []string
+	found := false
 	for _, t := range s.teams {
+		if codename == "" || codename == t.Codename {
+			change(t)
+			found = true
+		}
 		names = append(names, t.Codename)
 	}
-	return nil, fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, list(names))
+	if !found {
+		return fmt.Errorf("unknown team %q: use one of %s, or none for all", codename, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // SetScenario starts a scenario, for the team with the codename or, if that is
 // empty, for all. It takes effect with the clock's next full second and
 // leaves what was before as it was. It fails where a name is unknown.
 func (s *Server) SetScenario(codename string, scenario Scenario) error {
-	if !slices.Contains(Scenarios(), scenario) {
-		return fmt.Errorf("unknown scenario %q: use one of %s", scenario, list(Scenarios()))
+	var names []string
+	for _, known := range scenarios {
+		if known.Name == scenario {
+			now := s.now()
+			return s.change(codename, func(t *team) { t.history = t.history.with(scenario, now) })
+		}
+		names = append(names, string(known.Name))
 	}
-	teams, err := s.teamsNamed(codename)
-	if err != nil {
-		return err
-	}
-	now := s.now()
-	for _, t := range teams {
-		t.setScenario(scenario, now)
-	}
-	return nil
+	return fmt.Errorf("unknown scenario %q: use one of %s", scenario, strings.Join(names, ", "))
 }
 
 // SetFault has requests meet a fault, in place of the one before: those of the
@@ -232,46 +225,33 @@ func (s *Server) SetScenario(codename string, scenario Scenario) error {
 // to all if that is empty. The zero Fault ends faults. It fails where a name is
 // unknown.
 func (s *Server) SetFault(codename string, endpoint chattonic.Endpoint, fault Fault) error {
-	teams, err := s.teamsNamed(codename)
-	if err != nil {
-		return err
-	}
-	var names []chattonic.Endpoint
+	var names []string
+	var chosen []chattonic.Endpoint
 	for _, e := range endpoints {
-		names = append(names, e.Name)
-	}
-	if endpoint != "" && !slices.Contains(names, endpoint) {
-		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, list(names))
-	}
-	for _, e := range names {
-		for _, t := range teams {
-			if endpoint == "" || endpoint == e {
-				t.setFault(e, fault)
-			}
+		names = append(names, string(e.name))
+		if endpoint == "" || endpoint == e.name {
+			chosen = append(chosen, e.name)
 		}
 	}
-	return nil
-}
-
-// list lists names in a message.
-func list[N ~string](names []N) string {
-	var texts []string
-	for _, name := range names {
-		texts = append(texts, string(name))
+	if chosen == nil {
+		return fmt.Errorf("unknown endpoint %q: use one of %s, or none for all", endpoint, strings.Join(names, ", "))
 	}
-	return strings.Join(texts, ", ")
+	return s.change(codename, func(t *team) {
+		for _, name := range chosen {
+			t.faults[name] = fault
+		}
+	})
 }
 
 // Calls returns how many requests of a team reached an endpoint, also those that
 // were refused or met a fault. An unknown team or endpoint had none.
 func (s *Server) Calls(codename string, endpoint chattonic.Endpoint) int {
-	t := s.team(codename)
-	if t == nil {
-		return 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.team(codename); t != nil {
+		return t.calls[endpoint]
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.calls[endpoint]
+	return 0
 }
 
 // Exports returns the NPS exports that were asked for, at most the last 1000, in
@@ -291,159 +271,125 @@ func (s *Server) Close() { s.once.Do(func() { close(s.closed) }) }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // serve answers a request to an endpoint.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, e chattonic.Endpoint) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	codename := r.PathValue("codename")
 	t := s.team(codename)
 	if t == nil {
 		s.send(w, r, refuse(http.StatusNotFound, fmt.Sprintf("there is no team %q", codename)), Fault{})
 		return
 	}
-	fault := t.call(e)
-	if fault.Delay > 0 && !s.wait(r.Context(), fault.Delay) || fault.Cut == CutBeforeHeader {
+	fault := s.call(t, e.name)
+	s.pause(r, fault.Delay)
+	switch {
+	case fault.Cut == CutBeforeHeader:
 		panic(http.ErrAbortHandler)
-	}
-	if fault.Handler != nil {
+	case fault.Handler != nil:
 		fault.Handler.ServeHTTP(w, r)
-		return
+	default:
+		a, replaced := fault.answer()
+		if !replaced {
+			a = s.answer(r, t, e)
+		}
+		if r.Context().Err() != nil { // the answer was cut short, for a client that has gone
+			panic(http.ErrAbortHandler)
+		}
+		s.send(w, r, a, fault)
 	}
-	a, err := fault.answer(func() (answer, error) { return s.regular(r, t, e) })
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	s.send(w, r, a, fault)
 }
 
 // answer is what is sent, if no fault meets it on the way.
 type answer struct {
 	status int
-	header http.Header
 	body   []byte
 }
 
-func newAnswer(status int, body []byte) answer {
-	return answer{status, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body}
+// encode returns the JSON of what has one.
+func encode(value any) []byte {
+	body, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return body
 }
 
 // refuse returns an answer that says why there is no other one.
 func refuse(status int, message string) answer {
-	body, err := json.Marshal(map[string]any{"status": false, "message": message})
-	if err != nil { // a string always has a JSON form
-		panic(err)
-	}
-	a := newAnswer(status, body)
-	switch status {
-	case http.StatusMethodNotAllowed:
-		a.header.Set("Allow", http.MethodGet)
-	case http.StatusUnauthorized:
-		a.header.Set("WWW-Authenticate", "Bearer")
-	}
-	return a
+	return answer{status, encode(map[string]any{"status": false, "message": message})}
 }
 
-// regular returns the answer that a request gets without faults. It fails where
-// the client has gone away.
-func (s *Server) regular(r *http.Request, t *team, e chattonic.Endpoint) (answer, error) {
-	q, status, err := check(r, t, e)
-	if err != nil {
-		return refuse(status, err.Error()), nil
-	}
-	var body []byte
+// answer returns the answer that a request gets without faults.
+func (s *Server) answer(r *http.Request, t *team, e endpoint) answer {
 	switch {
-	case e == chattonic.EndpointNPS:
-		s.export(Export{Codename: t.Codename, Window: q.window, UserType: q.userType})
-	case t.Documented && e == chattonic.EndpointOperators:
-		body = operatorsFixture
-	case t.Documented:
-		body = dashboardFixture
-	case e == chattonic.EndpointOperators:
-		body, err = t.operators(r.Context(), q.window, s.now())
-	default:
-		body, err = t.dashboard(r.Context(), q.format, q.window, s.now())
+	case r.Method != http.MethodGet:
+		return refuse(http.StatusMethodNotAllowed, "the method must be GET")
+	case r.Header.Get("Authorization") != "Bearer "+t.Token:
+		return refuse(http.StatusUnauthorized, "the access token is missing or wrong")
 	}
-	return newAnswer(http.StatusOK, body), err
-}
-
-func (s *Server) export(e Export) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "the query cannot be read")
+	}
+	window, err := check(r.Header, query, t, e)
+	if err != nil {
+		return refuse(http.StatusBadRequest, err.Error())
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.exports = append(s.exports, e)
-	if len(s.exports) > maxExports {
-		s.exports = s.exports[1:]
+	h := t.history
+	if e.name == chattonic.EndpointNPS {
+		s.exports = append(s.exports, Export{Codename: t.Codename, Window: window, UserType: chattonic.UserType(query.Get("typeUser"))})
+		s.exports = s.exports[max(0, len(s.exports)-1000):]
 	}
-}
-
-// request is what a request asks for.
-type request struct {
-	window   chattonic.Window
-	format   string
-	userType chattonic.UserType
-}
-
-// check refuses, with an HTTP status, a request that is not as documented.
-func check(r *http.Request, t *team, e chattonic.Endpoint) (request, int, error) {
-	if r.Method != http.MethodGet {
-		return request{}, http.StatusMethodNotAllowed, errors.New("the method must be GET")
+	s.mu.Unlock()
+	format := ""
+	if t.Buckets {
+		format = query.Get("dateFormatGroup")
 	}
-	if r.Header.Get("Authorization") != "Bearer "+t.Token {
-		return request{}, http.StatusUnauthorized, errors.New("the access token is missing or wrong")
-	}
-	for _, name := range []string{"Accept", "Content-Type"} {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get(name)); err != nil || kind != "application/json" {
-			return request{}, http.StatusBadRequest, fmt.Errorf("the header %s must be application/json", name)
-		}
-	}
-	q, err := checkQuery(r.URL.RawQuery, t, e)
-	return q, http.StatusBadRequest, err
-}
-
-func checkQuery(rawQuery string, t *team, e chattonic.Endpoint) (q request, err error) {
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return q, errors.New("the query cannot be read")
-	}
-	names := []string{"startDate", "endDate"}
-	for _, endpoint := range endpoints {
-		if endpoint.Name == e {
-			names = append(names, endpoint.parameters...)
-		}
-	}
-	for _, name := range names {
-		if len(values[name]) != 1 {
-			return q, fmt.Errorf("the parameter %s must be there once", name)
-		}
-	}
-	for name := range values {
-		if !slices.Contains(names, name) {
-			return q, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(names, ", "))
-		}
-	}
-	if q.window.Start, err = parseDate("startDate", values); err != nil {
-		return q, err
-	}
-	if q.window.End, err = parseDate("endDate", values); err != nil {
-		return q, err
-	}
-	q.format, q.userType = values.Get("dateFormatGroup"), chattonic.UserType(values.Get("typeUser"))
 	switch {
-	case q.window.End.Before(q.window.Start):
+	case t.Documented || e.name == chattonic.EndpointNPS:
+		return answer{http.StatusOK, e.documented}
+	case e.name == chattonic.EndpointOperators:
+		return answer{http.StatusOK, encode(h.operators(r.Context(), window, s.now()))}
+	}
+	return answer{http.StatusOK, encode(h.dashboard(r.Context(), format, window, s.now()))}
+}
+
+// check returns the window that a request is about. It fails where the request is
+// not as documented.
+func check(header http.Header, query url.Values, t *team, e endpoint) (window chattonic.Window, err error) {
+	for _, name := range []string{"Accept", "Content-Type"} {
+		if kind, _, err := mime.ParseMediaType(header.Get(name)); err != nil || kind != "application/json" {
+			return window, fmt.Errorf("the header %s must be application/json", name)
+		}
+	}
+	for _, name := range e.parameters {
+		if len(query[name]) != 1 {
+			return window, fmt.Errorf("the parameter %s must be there once", name)
+		}
+	}
+	for name := range query {
+		if !slices.Contains(e.parameters, name) {
+			return window, fmt.Errorf("unknown parameter %q: use %s", name, strings.Join(e.parameters, ", "))
+		}
+	}
+	for i, date := range []*time.Time{&window.Start, &window.End} {
+		name := e.parameters[i]
+		*date, err = time.Parse(dateForm, query.Get(name))
+		if err != nil || date.Format(dateForm) != query.Get(name) {
+			return window, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
+		}
+	}
+	format := query.Get("dateFormatGroup")
+	switch {
+	case window.End.Before(window.Start):
 		err = errors.New("startDate must not be after endDate")
-	case e == chattonic.EndpointDashboard && values.Get("queryName") != "dashboard":
+	case e.name == chattonic.EndpointDashboard && query.Get("queryName") != "dashboard":
 		err = errors.New("queryName must be dashboard")
-	case e == chattonic.EndpointDashboard && q.format == "":
+	case e.name == chattonic.EndpointDashboard && format == "":
 		err = errors.New("dateFormatGroup must not be empty")
-	case e == chattonic.EndpointDashboard && t.Buckets:
-		err = checkDateFormat(q.format)
-	case e == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), q.userType):
+	case t.Buckets && strings.Contains(dateFormat(time.Time{}).Replace(strings.ReplaceAll(format, "%%", "")), "%"):
+		err = fmt.Errorf("dateFormatGroup %q has a directive other than %%Y, %%m, %%d, %%H and %%%%", format)
+	case e.name == chattonic.EndpointNPS && !slices.Contains(chattonic.UserTypes(), chattonic.UserType(query.Get("typeUser"))):
 		err = fmt.Errorf("typeUser must be one of %v", chattonic.UserTypes())
 	}
-	return q, err
-}
-
-func parseDate(name string, values url.Values) (time.Time, error) {
-	text := values.Get(name)
-	t, err := time.Parse(dateForm, text)
-	if err != nil || t.Format(dateForm) != text {
-		return time.Time{}, fmt.Errorf("%s must be a date such as 2021-11-01T03:00:00.000Z", name)
-	}
-	return t, nil
+	return window, err
 }

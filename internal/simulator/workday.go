@@ -1,44 +1,137 @@
 package simulator
 
 import (
-	"cmp"
 	"slices"
-	"sync"
+	"time"
 )
 
 const (
 	minute = 60
 	hour   = 60 * minute
 
+	// dayBegins is the local hour at which a simulated day begins.
+	dayBegins = 4
+	// smallTeam is the number of operators below which one of seven has the day
+	// off, on every day, so that the night stays covered.
+	smallTeam = 21
 	// shiftLength is the length of a shift in seconds.
 	shiftLength = 9 * hour
+	// maxLoad is how many queries an operator handles at a time, at most.
+	maxLoad = 2
 	// giveUpAfter is how many seconds a user waits before giving up.
 	giveUpAfter = 15 * minute
 	// leastWait is how many seconds a user waits at least, while the bot asks
 	// what the query is about.
 	leastWait = 45
-
-	gaveUpShare = 2  // of the queries, in percent
-	failShare   = 5  // of the handled queries, in percent
-	answerShare = 35 // of the resolved queries, in percent, whose users answer the NPS question
-
-	// maxLoad is how many queries an operator handles at a time, at most.
-	maxLoad = 2
-	// paces is how many speeds of operators there are, and draws how many different
-	// workdays of the same kind.
-	paces, draws = 4, 2
-	// breakEvery is how many seconds pass from one break to the next. Who has the
-	// first one breakEvery/crewPlaces later than another operator is never on a
-	// break at the same time.
-	breakEvery, crewPlaces = 3 * hour, 4
-	// breakTimes is how many times of the first break there are. That of a workday
-	// may be breakEvery/breakTimes early, so no break may be longer than what that
-	// leaves of breakEvery/crewPlaces.
-	breakTimes = 16
-
-	// never is a second after all times.
-	never = int64(1) << 40
 )
+
+// What a random number is for, so that they do not depend on each other.
+const (
+	forQueries uint64 = iota + 1
+	forPace
+	forStart
+	forReturn
+	forDrain
+	forName
+)
+
+// mix scatters the bits of x (the output function of the SplitMix64 generator).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// key returns a random number that is always the same for the same values.
+func key(values ...uint64) uint64 {
+	var h uint64
+	for _, value := range values {
+		h = mix(h ^ value)
+	}
+	return h
+}
+
+// day is a simulated day, in seconds since 1970. The days are counted from
+// 2020-01-01.
+type day struct {
+	number     int
+	start, end int64
+}
+
+// dayStart returns the first second of a simulated day.
+func (h history) dayStart(number int) int64 {
+	return time.Date(2020, time.January, 1+number, dayBegins, 0, 0, 0, h.location).Unix()
+}
+
+// dayOf returns the number of the day of a second.
+func (h history) dayOf(second int64) int {
+	number := int((second-h.dayStart(0))/(24*hour)) + 1
+	for h.dayStart(number) > second {
+		number--
+	}
+	return number
+}
+
+// days returns the days of the history from one second to another.
+func (h history) days(from, to int64) (days []day) {
+	for number := max(0, h.dayOf(from)); h.dayStart(number) <= to; number++ {
+		days = append(days, day{number, h.dayStart(number), h.dayStart(number + 1)})
+	}
+	return days
+}
+
+// weekday counts from Monday, 0.
+func (d day) weekday() int { return (d.number + 2) % 7 }
+
+// state is what an operator does, as the API calls it.
+type state string
+
+const (
+	offline state = "offline"
+	online  state = "online"
+	away    state = "away"
+)
+
+// step is the second from which on an operator is in a state.
+type step struct {
+	at    int64
+	state state
+}
+
+// shift appends the steps of an operator's shift, unless the operator has the day
+// off. There are an early and a late crew, and the operators in between. Mondays
+// are busy.
+func (h history) shift(steps []step, rank int, d day) []step {
+	count := len(h.able)
+	crew, daysOff := 5+count/25, 2 // of seven operators
+	switch {
+	case count < smallTeam:
+		crew, daysOff = min(3, count/3), 1
+	case d.weekday() == 0:
+		daysOff = 1
+	case d.weekday() >= 5:
+		daysOff = 3
+	}
+	place := (rank + d.number/7*(count-1)) % count // changes from week to week
+	if (place+d.weekday())%7 < daysOff {
+		return steps
+	}
+	start := d.start
+	if place >= count-crew {
+		start = d.end - shiftLength
+	} else if place >= crew { // from 09:00 to 13:00
+		start += 5*hour + int64((place-crew+1)*4*hour/(count-2*crew)) +
+			int64(key(h.seed, forStart, uint64(d.number), uint64(rank))%(10*minute))
+	}
+	steps = append(steps, step{start, online})
+	for i, length := range []int64{10 * minute, 20 * minute, 10 * minute} { // in the middle is a meal
+		// Of those who begin together, no two in a row have a break at the same time.
+		at := start + hour + int64(place%6*20*minute+i*3*hour)
+		steps = append(steps, step{at, away}, step{at + length, online})
+	}
+	return append(steps, step{start + shiftLength, offline})
+}
 
 // outcome is how a query ends.
 type outcome uint8
@@ -49,263 +142,74 @@ const (
 	passive
 	detractor
 	failed
-	gaveUp  // before an operator took it
-	dropped // by an operator who left; it waits again
+	gaveUp // before an operator took it
 )
 
-// query is a conversation that the bot hands over to operators. Its times are
-// seconds of the day or workday that it is in.
+// drawOutcome draws how a handled query ends. The shares make an NPS of about 42.
+func drawOutcome(random uint64) outcome {
+	switch percent := random % 100; {
+	case percent < 5:
+		return failed
+	case percent < 67:
+		return resolved
+	case percent < 86:
+		return promoter
+	case percent < 95:
+		return passive
+	}
+	return detractor
+}
+
+// query is a conversation that the bot hands over to an operator, with times in
+// seconds since 1970.
 type query struct {
 	arrived int64
-	// taken is when an operator took it, or the user gave up.
+	// taken is when the operator took it, or the user gave up.
 	taken   int64
 	ended   int64
 	outcome outcome
 }
 
-// state is what an operator does.
-type state uint8
+// giveUp has the user give up.
+func (q *query) giveUp(at int64) { q.taken, q.ended, q.outcome = at, at, gaveUp }
 
-const (
-	offline state = iota
-	online
-	away
-)
-
-// step is the second from which on an operator is in a state.
-type step struct {
-	at    int64
-	state state
-}
-
-// workday is what an operator does on a day. Before the first step the operator
-// is offline, and after the last one, too.
-type workday struct {
-	steps   []step
-	queries []query // by taken
-	// total is the sum of the complete workday, if it was computed before.
-	total *tally
-}
-
-// tally sums what operators did; durations are in milliseconds.
-type tally struct {
-	online, away, free, handled    int64
-	arrived, assigned, abandoned   int64
-	resolved, failed               int64
-	answers, promoters, detractors int64
-}
-
-// add adds sign times the other tally.
-func (t *tally) add(sign int64, other *tally) {
-	t.online += sign * other.online
-	t.away += sign * other.away
-	t.free += sign * other.free
-	t.handled += sign * other.handled
-	t.arrived += sign * other.arrived
-	t.assigned += sign * other.assigned
-	t.abandoned += sign * other.abandoned
-	t.resolved += sign * other.resolved
-	t.failed += sign * other.failed
-	t.answers += sign * other.answers
-	t.promoters += sign * other.promoters
-	t.detractors += sign * other.detractors
-}
-
-// until sums what happens from second 0 until before millisecond end.
-func (w *workday) until(end int64) (t tally) {
-	if w.total != nil && end > shiftLength*1000 {
-		return *w.total
+// queries appends the queries that an operator has in a shift. The operator takes
+// them in the order in which they came, and none that would last into a break or
+// beyond the shift.
+func (h history) queries(queries []query, rank int, d day, shift []step) []query {
+	if len(shift) == 0 {
+		return queries
 	}
-	if end <= 0 {
-		return tally{}
-	}
-	for i := 0; i+1 < len(w.steps); i++ {
-		elapsed := min(end, w.steps[i+1].at*1000) - max(0, w.steps[i].at*1000)
-		switch {
-		case elapsed <= 0:
-		case w.steps[i].state == online:
-			t.online += elapsed
-		case w.steps[i].state == away:
-			t.away += elapsed
+	pace := int64(80 + key(h.seed, forPace, uint64(rank))%41) // in percent of the usual times
+	var free [maxLoad]int64                                   // when the operator has time for another query
+	random := key(h.seed, forQueries, uint64(d.number), uint64(rank))
+	start, end, last := shift[0].at, shift[len(shift)-1].at, int64(0)
+	for arrived := start; ; {
+		random = mix(random)
+		gap := 250 + int64(random%400)
+		if at := arrived - d.start; at >= 6*hour && at < 10*hour { // from 10:00 to 14:00
+			gap = gap * 8 / 10
 		}
-	}
-	busy, busyUntil := int64(0), int64(0)
-	for _, q := range w.queries {
-		happened := func(second int64) bool { return second >= 0 && second*1000 < end }
-		if happened(q.arrived) {
-			t.arrived++
+		arrived += gap * pace / 100
+		if arrived >= end-40*minute {
+			return queries
 		}
-		if q.taken*1000 >= end {
-			continue
-		}
-		if q.outcome == gaveUp {
-			t.abandoned++
-			continue
-		}
-		if q.taken >= 0 {
-			t.assigned++
-		}
-		if until := min(end, q.ended*1000); until > busyUntil {
-			busy += until - max(busyUntil, q.taken*1000)
-			busyUntil = until
-		}
-		if happened(q.ended) {
-			t.end(q)
-		}
-	}
-	t.free = t.online - busy
-	return t
-}
-
-// end counts a query that ended.
-func (t *tally) end(q query) {
-	switch q.outcome {
-	case dropped:
-		return
-	case failed:
-		t.failed++
-		return
-	case promoter:
-		t.answers++
-		t.promoters++
-	case detractor:
-		t.answers++
-		t.detractors++
-	case passive:
-		t.answers++
-	}
-	t.resolved++
-	t.handled += (q.ended - q.taken) * 1000
-}
-
-// presence is what an operator does at a moment.
-type presence struct {
-	state state
-	load  int // queries in progress
-	// login is the second at which the operator last came, or -never.
-	login int64
-}
-
-// presence returns what the operator does just before a millisecond.
-func (w *workday) presence(at int64) presence {
-	p := presence{login: -never}
-	for _, s := range w.steps {
-		if s.at*1000 >= at {
-			break
-		}
-		if p.state == offline && s.state != offline {
-			p.login = s.at
-		}
-		p.state = s.state
-	}
-	for _, q := range w.queries {
-		if q.outcome != gaveUp && q.taken*1000 < at && q.ended*1000 >= at {
-			p.load++
-		}
-	}
-	return p
-}
-
-// overlay puts the operator in a state during [from, to).
-func (w *workday) overlay(from, to int64, s state) {
-	if from >= to {
-		return
-	}
-	var before, after []step
-	last := offline // the state at to
-	for _, step := range w.steps {
-		if step.at < from {
-			before = append(before, step)
-		}
-		if step.at <= to {
-			last = step.state
-		} else {
-			after = append(after, step)
-		}
-	}
-	w.steps = slices.Concat(before, []step{{from, s}, {to, last}}, after)
-}
-
-// workdays holds the workdays that all teams draw from.
-var workdays = sync.OnceValue(func() (all [maxLoad][paces * draws][breakTimes]*workday) {
-	for load := range maxLoad {
-		for kind := range paces * draws {
-			for breakTime := range breakTimes {
-				all[load][kind][breakTime] = newWorkday(load+1, kind, breakTime)
+		share := int64(random >> 24 % 1000) // squared, so that most queries are short
+		duration := (120 + 1080*share*share/1_000_000) * pace / 100
+		q := query{arrived: arrived, outcome: drawOutcome(mix(random + 1))}
+		q.taken = max(arrived+leastWait+int64(random>>48%60), last, slices.Min(free[:]))
+		for i := 1; i+1 < len(shift); i += 2 {
+			if q.taken+duration > shift[i].at && q.taken < shift[i+1].at {
+				q.taken = shift[i+1].at
 			}
 		}
+		q.ended = q.taken + duration
+		if q.taken-arrived > giveUpAfter || q.ended >= end {
+			q.giveUp(arrived + giveUpAfter)
+		} else {
+			last = q.taken
+			free[slices.Index(free[:], slices.Min(free[:]))] = q.ended
+		}
+		queries = append(queries, q)
 	}
-	return all
-})
-
-// newWorkday draws a workday of an operator who handles up to load queries at a
-// time. In the middle there is a meal, before and after it a short break; when one
-// begins, all queries are done.
-func newWorkday(load, kind, breakTime int) *workday {
-	w := &workday{steps: []step{{0, online}}}
-	first, from := int64(breakTime*breakEvery/breakTimes), int64(0)
-	for i, pause := range []struct{ start, length int64 }{
-		{first, 10 * minute}, {first + breakEvery, 30 * minute}, {first + 2*breakEvery, 10 * minute}, {shiftLength, 0},
-	} {
-		if pause.start < 40*minute || pause.start < shiftLength && pause.start > shiftLength-40*minute {
-			continue // no break so soon, or so late
-		}
-		for lane := range load {
-			k := key(forWorkday, uint64(load), uint64(kind), uint64(breakTime), uint64(i), uint64(lane))
-			w.handle(k, from, pause.start, 0.8+0.4*float64(kind%paces)/(paces-1))
-		}
-		from = pause.start + pause.length
-		w.steps = append(w.steps, step{pause.start, away}, step{from, online})
-	}
-	w.steps = append(w.steps[:len(w.steps)-2], step{shiftLength, offline})
-	w.sortQueries()
-	total := w.until(never)
-	w.total = &total
-	return w
-}
-
-func (w *workday) sortQueries() {
-	slices.SortStableFunc(w.queries, func(a, b query) int { return cmp.Compare(a.taken, b.taken) })
-}
-
-// handle adds queries that are handled one after another from second from until
-// before to, at a speed of which 1 is the mean.
-func (w *workday) handle(k uint64, from, to int64, slowness float64) {
-	wait := func(k uint64) int64 { return leastWait + int64(k%60) }
-	for n, free := uint64(0), from; ; n++ {
-		k := key(k, n)
-		q := query{taken: free + 110 + int64(k%150), outcome: drawOutcome(mix(k + 1))}
-		q.arrived = q.taken - wait(mix(k+2))
-		if n == 0 && from > 0 { // it came during the break
-			q.arrived = from - int64(mix(k+2)%(8*minute))
-		}
-		u := unit(mix(k + 3))
-		q.ended = q.taken + int64((120+1080*u*u)*slowness)
-		if q.ended >= to {
-			return
-		}
-		w.queries = append(w.queries, q)
-		if at := q.ended + giveUpAfter; mix(k+4)%100 < gaveUpShare && at < shiftLength {
-			w.queries = append(w.queries, query{arrived: q.ended, taken: at, ended: at, outcome: gaveUp})
-		}
-		free = q.ended
-	}
-}
-
-// drawOutcome draws how a handled query ends. Of the answers to the NPS question
-// 57 % are promoters, 28 % passives and 15 % detractors, which makes an NPS of
-// about 42.
-func drawOutcome(k uint64) outcome {
-	answer := mix(k) % 100
-	switch {
-	case k%100 < failShare:
-		return failed
-	case k/100%100 >= answerShare:
-		return resolved
-	case answer < 57:
-		return promoter
-	case answer < 85:
-		return passive
-	}
-	return detractor
 }

@@ -127,6 +127,47 @@ func TestHistoryHasTheLastCalls(t *testing.T) {
 	})
 }
 
+// Calls of the same moment have an order of their own, so that a page that is
+// loaded again does not jump.
+func TestHistoryOfCallsOfAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		api := &scriptedAPI{said: said{"24h": errors.New("broken"), "today": errors.New("broken")}}
+		h := NewHistory("24h", nil)
+		p := start(api, func(o *SharedOptions) { o.History = h })
+		defer p.Close()
+		var want []string
+		for _, e := range []chattonic.Endpoint{chattonic.EndpointDashboard, chattonic.EndpointOperators} {
+			for _, window := range []string{"24h", "today"} {
+				want = append(want, fmt.Sprintf("%s %s 0+1 false broken", e, window))
+			}
+		}
+		var scrapes sync.WaitGroup
+		for _, window := range []string{"today", "24h"} {
+			for _, e := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
+				scrapes.Go(func() { _, _ = p.Read(t.Context(), e, chattonic.Window{Name: window}) })
+			}
+		}
+		scrapes.Wait()
+		for range 20 { // as the order of a map changes
+			s := h.Snapshot()
+			require.Equal(t, want, texts(s.Calls, begin))
+			require.Equal(t, want, texts(s.Failing, begin))
+		}
+	})
+}
+
+// A Snapshot is of its moment, whatever comes after it.
+func TestSnapshotStaysAsItIs(t *testing.T) {
+	h := NewHistory("24h", nil)
+	first, second := &chattonic.Operators{}, &chattonic.Operators{}
+	h.end(h.begin(chattonic.EndpointOperators, day), first, nil)
+	s := h.Snapshot()
+	h.end(h.begin(chattonic.EndpointOperators, day), second, nil)
+	assert.Same(t, first, s.Answers[chattonic.EndpointOperators])
+	assert.Len(t, s.Calls, 1)
+}
+
 func TestHistoryOfCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

@@ -209,17 +209,66 @@ func TestScrapeThatEndsFirstSaysWhatItsCallHasMet(t *testing.T) {
 	})
 }
 
+// Prometheus takes a sample for stale after five minutes.
 func TestLateAnswerGoesStale(t *testing.T) {
+	for age, call := range map[time.Duration]float64{0: 1, 5*time.Minute - 1: 1, 5 * time.Minute: 2, -1: 2, -time.Hour: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			shift := time.Duration(0)
+			api := &slowAPI{delay: 12 * time.Second}
+			p := start(api, func(o *SharedOptions) { o.Now = func() time.Time { return time.Now().Add(shift) } })
+			defer p.Close()
+			_, err := ask(t, p, 10*time.Second)
+			require.Error(t, err)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			shift = age
+			n, err := ask(t, p, 20*time.Second)
+			require.NoError(t, err)
+			assert.InDelta(t, call, n, 0, "%s after it was received", age)
+		})
+	}
+}
+
+// lateContext has ended, but those who ask hear so an hour later.
+type lateContext struct{ context.Context }
+
+func (lateContext) Done() <-chan struct{} {
+	time.Sleep(time.Hour)
+	ended := make(chan struct{})
+	close(ended)
+	return ended
+}
+
+func (lateContext) Err() error { return context.DeadlineExceeded }
+
+// An answer that comes at the very moment at which its scrape ends is counted as
+// received, so that the scrape has to return it.
+func TestAnswerAtTheVeryDeadlineIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api := &slowAPI{delay: 12 * time.Second}
-		p := start(api, nil)
+		p := start(&slowAPI{delay: time.Second}, nil)
 		defer p.Close()
-		_, err := ask(t, p, 10*time.Second)
-		require.Error(t, err)
-		time.Sleep(2*time.Second + maxLate)
-		n, err := ask(t, p, 20*time.Second)
-		require.NoError(t, err)
-		assert.InDelta(t, 2, n, 0)
+		for i := range 50 { // as either may be seen first
+			answer, err := p.Read(lateContext{t.Context()}, chattonic.EndpointOperators, day)
+			require.NoError(t, err)
+			assert.Equal(t, chattonic.NumberOf(float64(i+1)), answer.(*chattonic.Operators).QueryPending)
+		}
+	})
+}
+
+func TestAnswersAgeByTheClockOfTheOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+		p := start(&slowAPI{}, func(o *SharedOptions) {
+			o.TTL = operatorsTTL(time.Minute)
+			o.Now = func() time.Time { return now }
+		})
+		defer p.Close()
+		for _, want := range []float64{1, 1, 2, 2} { // at 0 s, 30 s, 60 s, 90 s
+			n, err := ask(t, p, time.Second)
+			require.NoError(t, err)
+			assert.InDelta(t, want, n, 0)
+			now = now.Add(30 * time.Second)
+		}
 	})
 }
 

@@ -2,8 +2,13 @@ package teams
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +45,7 @@ func simulated(t *testing.T) (api *simulator.Server, url string) {
 
 func parse(t *testing.T, url, teams string) *config.Config {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+url+"\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+teams))
 	require.NoError(t, err)
 	return c
 }
@@ -90,14 +95,7 @@ func TestTeamsOfTheConfigurationAreAsked(t *testing.T) {
 	assert.False(t, teams[0].WithinBusinessHours(time.Date(2021, 11, 29, 18, 0, 0, 0, time.UTC)))
 	assert.Nil(t, teams[1].WithinBusinessHours)
 
-	expected := `# HELP chattonic_exporter_api_requests_total HTTP requests to the API by status code; the code is none if no response was received. Source: exporter.
-# TYPE chattonic_exporter_api_requests_total counter
-chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="acme"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="dashboard",team="globex"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="acme"} 1
-chattonic_exporter_api_requests_total{code="200",endpoint="operators",team="globex"} 1
-`
-	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(expected), "chattonic_exporter_api_requests_total"))
+	assert.Equal(t, map[string]float64{"acme": 2, "globex": 2}, requests(t, registry))
 }
 
 func TestTeamIsFoundByItsCodename(t *testing.T) {
@@ -174,7 +172,7 @@ func TestScrapeKeepsItsTeamsWhileTheyAreReplaced(t *testing.T) {
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: globex")))
 	count, err := testutil.GatherAndCount(registry, "chattonic_exporter_api_retries_total")
 	require.NoError(t, err)
-	assert.Equal(t, 2, count, "nothing is counted any more for a team that is gone")
+	assert.Equal(t, len(chattonic.ReadEndpoints()), count, "nothing is counted any more for a team that is gone")
 }
 
 func TestConfigurationThatCannotBeAppliedChangesNothing(t *testing.T) {
@@ -191,4 +189,137 @@ func TestConfigurationThatCannotBeAppliedChangesNothing(t *testing.T) {
 	teams, release := f.Teams()
 	defer release()
 	assert.Equal(t, []string{"acme"}, up(t, teams))
+}
+
+// TestOptionsReachTheClients holds the clock and the limits to what a team's calls
+// go by.
+func TestOptionsReachTheClients(t *testing.T) {
+	api, url := simulated(t)
+	noon := time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
+	read := func(adjust func(*Options)) (chattonic.Answer, error) {
+		o := Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 10, Metrics: collector.NewExporterMetrics(prometheus.NewRegistry())}
+		adjust(&o)
+		f := New(o)
+		defer f.Close()
+		require.NoError(t, f.Apply(parse(t, url, "  - codename: acme")))
+		teams, release := f.Teams()
+		defer release()
+		return teams[0].API.Read(t.Context(), chattonic.EndpointOperators, chattonic.Window{Name: "24h", Start: noon.Add(-24 * time.Hour), End: noon})
+	}
+	answer, err := read(func(o *Options) { o.Now = func() time.Time { return noon } })
+	require.NoError(t, err)
+	assert.Equal(t, noon, answer.Meta().ReceivedAt)
+
+	_, err = read(func(o *Options) { o.MaxBody = 10 })
+	require.EqualError(t, err, "requesting the operators endpoint: the answer has more than 10 bytes: raise the size limit if this is expected")
+
+	require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Delay: time.Hour}))
+	_, err = read(func(o *Options) { o.RequestTimeout = 50 * time.Millisecond })
+	require.EqualError(t, err, "requesting the operators endpoint: no complete answer before the timeout")
+}
+
+// TestSettingsReachTheTeam holds what a team's configuration says to what its
+// scrapes go by.
+func TestSettingsReachTheTeam(t *testing.T) {
+	c := parse(t, "http://chat-tonic.example", "  - {codename: acme, windows: [1h, today], timezone: Asia/Tokyo, delay: 7m, duration_unit: minutes, operator_names: false, collectors: [dashboard]}\n  - codename: globex")
+	s := Settings(c.Teams[0], nil)
+	assert.Equal(t, "acme", s.Codename)
+	assert.Equal(t, []chattonic.Endpoint{chattonic.EndpointDashboard}, s.Collectors)
+	assert.Equal(t, "Asia/Tokyo", s.Location.String())
+	assert.Equal(t, 7*time.Minute, s.Delay)
+	assert.Equal(t, time.Minute, s.DurationUnit)
+	assert.True(t, s.HideOperatorNames)
+	require.Len(t, s.Windows, 2)
+	assert.Equal(t, []string{"1h", "today"}, []string{s.Windows[0].Name(), s.Windows[1].Name()})
+	assert.False(t, Settings(c.Teams[1], nil).HideOperatorNames)
+}
+
+// TestConnectionsGoWithTheirTeam holds that a team that was removed keeps no idle
+// connection to the API.
+func TestConnectionsGoWithTheirTeam(t *testing.T) {
+	api, err := simulator.New(simulator.Options{Teams: []simulator.Team{{Codename: "acme", Token: "secret", Operators: 1}, {Codename: "globex", Token: "secret", Operators: 1}}})
+	require.NoError(t, err)
+	defer api.Close()
+	var open atomic.Int64
+	server := httptest.NewUnstartedServer(api)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	f, _ := newSet(t)
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - codename: acme")))
+	teams, release := f.Teams()
+	assert.Equal(t, []string{"acme"}, up(t, teams))
+	release()
+	assert.Positive(t, open.Load(), "they are kept while the team is")
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - codename: globex")))
+	assert.Eventually(t, func() bool { return open.Load() == 0 }, 5*time.Second, time.Millisecond)
+}
+
+// TestConfigurationReachesTheRequests holds what a team's configuration and the
+// options say to what its requests are.
+func TestConfigurationReachesTheRequests(t *testing.T) {
+	var requests atomic.Int64
+	var refusing atomic.Bool
+	var mu sync.Mutex
+	busy, most := 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		mu.Lock()
+		busy++
+		most = max(most, busy)
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			busy--
+		}()
+		time.Sleep(20 * time.Millisecond)
+		assert.Equal(t, "test", r.UserAgent())
+		switch {
+		case refusing.Load():
+			w.Header().Set("Retry-After", "5")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case strings.HasSuffix(r.URL.Path, "/bigquery"):
+			assert.Equal(t, "%Y", r.URL.Query().Get("dateFormatGroup"))
+			_, _ = io.WriteString(w, `[{}]`)
+		default:
+			_, _ = io.WriteString(w, `{"operators": []}`)
+		}
+	}))
+	defer server.Close()
+	f := New(Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxCalls: 2, UserAgent: "test", Metrics: collector.NewExporterMetrics(prometheus.NewRegistry())})
+	defer f.Close()
+	const settings = `date_format_group: "%Y"`
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - {codename: acme, "+settings+", ttl: {operators: 1h}}\n  - {codename: globex, "+settings+"}")))
+	teams, release := f.Teams()
+	defer release()
+	assert.Equal(t, []string{"acme", "globex"}, up(t, teams))
+	assert.EqualValues(t, 4, requests.Load())
+	assert.Equal(t, 2, most, "the limit is that of all teams")
+	up(t, teams)
+	assert.EqualValues(t, 7, requests.Load(), "one answer serves again until its ttl")
+
+	refusing.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := teams[1].API.Read(ctx, chattonic.EndpointOperators, chattonic.Window{Name: "24h"})
+	require.ErrorContains(t, err, "; last error: HTTP 503")
+}
+
+func TestNoTeamIsActiveAfterClose(t *testing.T) {
+	_, url := simulated(t)
+	f, _ := newSet(t)
+	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme")))
+	f.Close()
+	assert.Empty(t, f.Codenames())
+	teams, release := f.Teams()
+	defer release()
+	assert.Empty(t, teams)
 }

@@ -204,7 +204,7 @@ func (b *bench) serve(f TeamSet) (err error) {
 
 // config is the teams', of whom those that are hit may have a way of their own.
 func (c *cell) config(plain, secure *httptest.Server) *config.Config {
-	text := "defaults: {base_url: " + plain.URL + ", http_client: {authorization: {credentials: " + faultToken + "}}}\nteams:\n"
+	text := "defaults: {base_url: " + plain.URL + ", collectors: [operators, dashboard], http_client: {authorization: {credentials: " + faultToken + "}}}\nteams:\n"
 	for _, codename := range faultTeams {
 		text += "  - codename: " + codename + "\n"
 		if c == nil || c.fault.way == nil || !slices.Contains(c.hit, codename) {

@@ -121,3 +121,42 @@ func scrapesHaveNothingOfOtherTeams(t *testing.T) {
 	}
 	scrapers.Wait()
 }
+
+// failingOnce takes all but the first piece.
+type failingOnce struct {
+	http.ResponseWriter
+	writes *int
+}
+
+func (f failingOnce) Write(b []byte) (int, error) {
+	if *f.writes++; *f.writes == 1 {
+		return 0, io.ErrShortWrite
+	}
+	return len(b), nil
+}
+
+// The rest of a page that broke would be taken for a whole one.
+func TestNothingFollowsAPageThatBroke(t *testing.T) {
+	f, handler, _ := startHandler(t, allTeams)
+	for _, accept := range []string{"text/plain", string(expfmt.NewFormat(expfmt.TypeOpenMetrics))} {
+		writes := 0
+		before := strings.Count(f.logs.String(), "writing metrics failed")
+		r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+		r.Header.Set("Accept", accept)
+		handler.ServeHTTP(failingOnce{httptest.NewRecorder(), &writes}, r)
+		assert.Equal(t, 1, writes, accept)
+		assert.Equal(t, before+1, strings.Count(f.logs.String(), "writing metrics failed"), accept)
+	}
+}
+
+// Answers are compressed by gzip only, which every client takes that compresses.
+func TestOtherCompressionsAreNotOffered(t *testing.T) {
+	_, handler, _ := startHandler(t, allTeams)
+	for accept, want := range map[string]string{"zstd": "", "zstd, gzip": "gzip", "br, zstd": "", "gzip;q=0": "", "": ""} {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+		r.Header.Set("Accept-Encoding", accept)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		assert.Equal(t, want, w.Header().Get("Content-Encoding"), accept)
+	}
+}

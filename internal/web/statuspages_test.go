@@ -101,7 +101,7 @@ func startPages(t *testing.T, configured string, adjust func(*simulator.Team, *p
 
 func (f *pagesFixture) apply(t *testing.T, configured string) {
 	t.Helper()
-	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
+	c, err := config.Parse("test", []byte("defaults:\n  base_url: "+f.url+"\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: secret}}\nteams:\n"+configured))
 	require.NoError(t, err)
 	require.NoError(t, f.teams.Apply(c))
 }
