@@ -54,6 +54,9 @@ type Settings struct {
 	Delay time.Duration
 	// DurationUnit is the unit of the API's durations. The API does not document it.
 	DurationUnit time.Duration
+	// AtWork are the states in which an operator is at work, compared without letter
+	// case. Empty means only online.
+	AtWork []string
 	// HideOperatorNames sets the labels that identify an operator to the empty string,
 	// except the id.
 	HideOperatorNames bool
@@ -83,6 +86,9 @@ type requestKey struct {
 
 // NewTeam returns a Team with the settings.
 func NewTeam(s Settings) *Team {
+	if len(s.AtWork) == 0 {
+		s.AtWork = []string{"online"}
+	}
 	return &Team{
 		Settings: s, lastSuccess: make(map[requestKey]chattonic.Timestamp),
 		lastWarning: make(map[chattonic.Endpoint]string), warned: make(map[chattonic.Endpoint]bool),
@@ -165,7 +171,7 @@ func (c *Collector) startTeam(t *Team, running *sync.WaitGroup) *teamScrape {
 	end := s.start.Add(-t.Delay).In(t.Location)
 	for w, spec := range t.Windows {
 		window := spec.At(end)
-		info := &answerInfo{team: t.Codename, window: window.Name, firstWindow: w == 0 && !t.WindowedOnly, unitSeconds: t.DurationUnit.Seconds(), hideNames: t.HideOperatorNames}
+		info := &answerInfo{team: t.Codename, window: window.Name, firstWindow: w == 0 && !t.WindowedOnly, unitSeconds: t.DurationUnit.Seconds(), hideNames: t.HideOperatorNames, atWork: t.AtWork}
 		answers := make([]answer, len(t.Collectors))
 		s.infos, s.answers = append(s.infos, info), append(s.answers, answers)
 		for i, e := range t.Collectors {

@@ -137,6 +137,7 @@ func TestOperatorSamples(t *testing.T) {
 		`chattonic_api_contract_violations{endpoint="operators",kind="implausible_value",team="acme"} 0`,
 		`chattonic_api_contract_violations{endpoint="operators",kind="missing_field",team="acme"} 0`,
 		`chattonic_api_contract_violations{endpoint="operators",kind="unknown_field",team="acme"} 0`,
+		`chattonic_operator_at_work{operator_id="a1",team="acme"} 1`,
 		`chattonic_operator_away_seconds{operator_id="a1",team="acme",window="24h"} 61`,
 		`chattonic_operator_free_seconds{operator_id="a1",team="acme",window="24h"} 62`,
 		`chattonic_operator_info{operator="Ana \"la jefa\"",operator_id="a1",origins="all\nof them",profile="500",team="acme"} 1`,
@@ -183,6 +184,26 @@ func TestStateThatNobodyDocumentedIsShownAsItself(t *testing.T) {
 		`chattonic_operator_status{operator_id="a1",status="online",team="acme"} 0`,
 		`chattonic_operator_status{operator_id="a1",status="unknown",team="acme"} 0`,
 	}, of(samples, "chattonic_operator_status"))
+}
+
+func TestStatesAtWorkAreConfigured(t *testing.T) {
+	all := operators("24h",
+		chattonic.Operator{ID: "a1", Status: "Online"}, chattonic.Operator{ID: "b2", Status: "busy"},
+		chattonic.Operator{ID: "c3", Status: "away"}, chattonic.Operator{ID: "d4"})
+	for _, test := range []struct {
+		states []string
+		want   [3]int
+	}{{nil, [3]int{1, 0, 0}}, {[]string{"online", "BUSY"}, [3]int{1, 1, 0}}, {[]string{"away", "unknown"}, [3]int{0, 0, 1}}} {
+		samples, _ := scrape(t, newTeam(t, all, func(s *Settings) {
+			s.Collectors, s.AtWork = []chattonic.Endpoint{"operators"}, test.states
+		}))
+		// Whether an operator without a state is at work is not known.
+		assert.Equal(t, []string{
+			fmt.Sprintf(`chattonic_operator_at_work{operator_id="a1",team="acme"} %d`, test.want[0]),
+			fmt.Sprintf(`chattonic_operator_at_work{operator_id="b2",team="acme"} %d`, test.want[1]),
+			fmt.Sprintf(`chattonic_operator_at_work{operator_id="c3",team="acme"} %d`, test.want[2]),
+		}, of(samples, "chattonic_operator_at_work"), test.states)
+	}
 }
 
 func TestOperatorWhoComesTwiceIsShownOnce(t *testing.T) {
@@ -557,6 +578,7 @@ func TestHelpEndsWithTheAPIField(t *testing.T) {
 	for name, end := range map[string]string{
 		"chattonic_operator_info":           "API field: _id, displayName, profile, originsName.",
 		"chattonic_operator_status":         "API field: status.",
+		"chattonic_operator_at_work":        "API field: status. Configuration key: at_work.",
 		"chattonic_operator_online_seconds": "API field: onlineTime.",
 		"chattonic_operator_nps_responses":  "API field: numberOfResponsesNps.",
 		"chattonic_queries_pending":         "API field: queryPending.",

@@ -28,6 +28,14 @@ var operatorTable = newTable("operators.",
 		states:  []string{"online", "away", "offline", "unknown"},
 	},
 	row[chattonic.Operator]{
+		name: "chattonic_operator_at_work", current: true,
+		help: "Whether the operator is in a state that the configuration calls at work (1) or not (0); absent if the API omits the state." +
+			" Only the state online is documented, so the states of a team are configured.",
+		source: "API field: status. Configuration key: at_work",
+		state:  func(o *chattonic.Operator) fmt.Stringer { return &o.Status },
+		oneOf:  func(info *answerInfo) []string { return info.atWork },
+	},
+	row[chattonic.Operator]{
 		name: "chattonic_operator_queries_in_progress", current: true,
 		help:   "Number of queries that the operator is currently handling.",
 		values: single(func(o *chattonic.Operator) number { return &o.QueryInProgress }),

@@ -38,6 +38,9 @@ type row[T any] struct {
 	// state and 0 for the other states. The last of states replaces an empty state.
 	state  func(*T) fmt.Stringer
 	states []string
+	// oneOf makes the metric 1 if the state is one of these states, compared without
+	// letter case, and 0 if not. There is no sample for an empty state.
+	oneOf func(*answerInfo) []string
 	// combine defines how the values of several rows of an answer become one sample.
 	combine combine
 	// plausible is the rule for plausible values.
@@ -186,6 +189,8 @@ type answerInfo struct {
 	unitSeconds float64
 	// hideNames leaves personal labels empty.
 	hideNames bool
+	// atWork are the states of an operator who is at work.
+	atWork []string
 }
 
 // value returns the value of the label for an item.
@@ -228,6 +233,17 @@ func (g *group[T]) samples(r *row[T]) iter.Seq[sample[T]] {
 				}
 			}
 			switch s := (sample[T]{item: &items[0], index: i, value: 1}); {
+			case r.oneOf != nil:
+				state := r.state(s.item).String()
+				if state == "" {
+					continue
+				}
+				if !slices.ContainsFunc(r.oneOf(g.info), func(name string) bool { return strings.EqualFold(name, state) }) {
+					s.value = 0
+				}
+				if !yield(s) {
+					return
+				}
 			case r.state != nil:
 				if !r.yieldStates(s, yield) {
 					return

@@ -449,6 +449,7 @@ func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
 	job := func(found objects) string {
 		endpoint := one[monitoring.ServiceMonitor](t, found).Spec.Endpoints[0]
 		require.Equal(t, "/metrics", endpoint.Path)
+		require.True(t, endpoint.HonorLabels, "the exporter's label team stays")
 		require.Equal(t, one[core.Service](t, found).Spec.Ports[0].Name, endpoint.Port)
 		require.Equal(t, "job", endpoint.RelabelConfigs[0].TargetLabel)
 		// The exporter's own label endpoint stays.
@@ -468,6 +469,11 @@ func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
 	for _, probe := range every[monitoring.Probe](found) {
 		require.Contains(t, multi, "job_name: "+probe.Spec.JobName+"\n")
 		require.Equal(t, "/probe", probe.Spec.ProberSpec.Path)
+		// The exporter's label team stays: a Probe has no honorLabels.
+		restore, drop := probe.Spec.MetricRelabelConfigs[0], probe.Spec.MetricRelabelConfigs[1]
+		require.Equal(t, []monitoring.LabelName{"exported_team"}, restore.SourceLabels)
+		require.Equal(t, []string{"(.+)", "team"}, []string{restore.Regex, restore.TargetLabel})
+		require.Equal(t, monitoring.RelabelConfig{Action: "labeldrop", Regex: "exported_team"}, drop)
 		require.Equal(t, fmt.Sprintf("%s.support.svc:%d", service.Name, service.Spec.Ports[0].Port), probe.Spec.ProberSpec.URL)
 		teams = append(teams, probe.Spec.Targets.StaticConfig.Targets...)
 		names = append(names, probe.Name)
@@ -491,7 +497,18 @@ func TestChartSendsAnNPSReportAtMostOnce(t *testing.T) {
 
 func ruleFiles(t *testing.T) []string {
 	t.Helper()
-	return files(t, "deploy", "prometheus", "rules", "*.yml")
+	return append(files(t, "deploy", "prometheus", "rules", "*.yml"), files(t, "deploy", "prometheus", "optional", "*.yml")...)
+}
+
+// An alert with numbers that suit not every team must be chosen.
+func TestChartAlertsAboutQualityAreOptional(t *testing.T) {
+	found := render(t, chart(), "--set=prometheusRule.enabled=true")
+	var names []string
+	for name := range rulesByName(found) {
+		names = append(names, name)
+	}
+	require.ElementsMatch(t, []string{"rel-chattonic-exporter-alerts", "rel-chattonic-exporter-recording"}, names)
+	require.NotContains(t, rulesByName(render(t, chart(), "--set=prometheusRule.quality=true")), "rel-chattonic-exporter-quality")
 }
 
 func dashboardFiles(t *testing.T) []string {

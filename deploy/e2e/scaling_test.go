@@ -152,6 +152,7 @@ type scrapeConfig struct {
 	Spec            struct {
 		JobName        string              `json:"jobName"`
 		MetricsPath    string              `json:"metricsPath"`
+		HonorLabels    bool                `json:"honorLabels"`
 		ScrapeInterval monitoring.Duration `json:"scrapeInterval"`
 		ScrapeTimeout  monitoring.Duration `json:"scrapeTimeout"`
 		SampleLimit    uint64              `json:"sampleLimit"`
@@ -183,6 +184,7 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 		Jobs []struct {
 			Name    string `json:"job_name"`
 			Path    string `json:"metrics_path"`
+			Honor   bool   `json:"honor_labels"`
 			Samples uint64 `json:"sample_limit"`
 			Relabel []step `json:"relabel_configs"`
 		} `json:"scrape_configs"`
@@ -194,6 +196,8 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 	require.Equal(t, "ScrapeConfig", config.Kind)
 	assert.Equal(t, job.Name, config.Spec.JobName)
 	assert.Equal(t, job.Path, config.Spec.MetricsPath)
+	assert.True(t, job.Honor)
+	assert.True(t, config.Spec.HonorLabels)
 	assert.Equal(t, job.Samples, config.Spec.SampleLimit)
 	var steps []step
 	for _, r := range config.Spec.RelabelConfigs {

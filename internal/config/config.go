@@ -50,6 +50,9 @@ type Team struct {
 	TTL map[chattonic.Endpoint]time.Duration
 	// Collectors holds at least one of chattonic.ReadEndpoints, in their order.
 	Collectors []chattonic.Endpoint
+	// AtWork holds the states in which an operator is at work, at least one. Letter case
+	// does not count.
+	AtWork []string
 	// OperatorNames enables labels with the operators' names and the origins of their
 	// queries, in addition to the operators' ids.
 	OperatorNames bool

@@ -96,6 +96,7 @@ teams:
 		DateFormatGroup: "%Y-%m-%d %H",
 		TTL:             map[chattonic.Endpoint]time.Duration{"operators": 0, "dashboard": 0},
 		Collectors:      []chattonic.Endpoint{"operators", "dashboard"},
+		AtWork:          []string{"online"},
 		OperatorNames:   true,
 		Thresholds:      Thresholds{QueriesPending: &ten},
 		HTTPClient:      client,
@@ -119,6 +120,7 @@ func TestBuiltInDefaults(t *testing.T) {
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
 		TTL:             map[chattonic.Endpoint]time.Duration{},
 		Collectors:      chattonic.ReadEndpoints(),
+		AtWork:          []string{"online"},
 		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)
@@ -138,6 +140,7 @@ defaults:
   delay: 5m
   ttl: {operators: 30s, dashboard: 1h30m}
   collectors: [dashboard]
+  at_work: [online, On call]
   operator_names: false
   thresholds: {queries_pending: 2.5}
   http_client: {authorization: {credentials: ` + secret + `}}
@@ -152,6 +155,7 @@ teams:
     delay: 0s
     ttl: {operators: 0s}
     collectors: [dashboard, operators]
+    at_work: [busy]
     operator_names: true
     thresholds: {queries_pending: 0}
     http_client: {basic_auth: {username: me, password_file: token}, authorization: null}
@@ -177,6 +181,7 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, 5*time.Minute, heir.Delay)
 	assert.Equal(t, map[chattonic.Endpoint]time.Duration{"operators": 30 * time.Second, "dashboard": 90 * time.Minute}, heir.TTL)
 	assert.Equal(t, []chattonic.Endpoint{"dashboard"}, heir.Collectors)
+	assert.Equal(t, []string{"online", "On call"}, heir.AtWork)
 	assert.False(t, heir.OperatorNames)
 	require.NotNil(t, heir.Thresholds.QueriesPending)
 	assert.InDelta(t, 2.5, *heir.Thresholds.QueriesPending, 0)
@@ -192,6 +197,7 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Zero(t, other.Delay)
 	assert.Equal(t, map[chattonic.Endpoint]time.Duration{"operators": 0, "dashboard": 90 * time.Minute}, other.TTL, "the other key of the defaults stays")
 	assert.Equal(t, []chattonic.Endpoint{"operators", "dashboard"}, other.Collectors, "in the known order")
+	assert.Equal(t, []string{"busy"}, other.AtWork, "not added to those of the defaults")
 	assert.True(t, other.OperatorNames)
 	require.NotNil(t, other.Thresholds.QueriesPending)
 	assert.Zero(t, *other.Thresholds.QueriesPending)
@@ -408,6 +414,7 @@ func TestSingle(t *testing.T) {
 		DateFormatGroup: chattonic.DefaultDateFormatGroup,
 		TTL:             map[chattonic.Endpoint]time.Duration{},
 		Collectors:      chattonic.ReadEndpoints(),
+		AtWork:          []string{"online"},
 		OperatorNames:   true,
 		HTTPClient:      client,
 	}, team)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, operator_names, thresholds, business_hours, http_client"
+	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, at_work, operator_names, thresholds, business_hours, http_client"
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
@@ -133,6 +133,13 @@ func TestTeamErrors(t *testing.T) {
 		"unknown collector":     {acme("collectors: [operators, nps]"), `5: team "acme": collectors: unknown value: use one of ` + endpoints},
 		"collector twice":       {acme("collectors: [operators, operators]"), `5: team "acme": collectors: the same entry is already on line 5: keep one of them`},
 		"no collectors":         {acme("collectors: []"), `5: team "acme": collectors: the list is empty: add an entry`},
+		"no states":             {acme("at_work: []"), `5: team "acme": at_work: the list is empty: add an entry`},
+		"states without value":  {acme("at_work:"), `5: team "acme": at_work: has no value: give it one, or leave the key out`},
+		"states not a list":     {acme("at_work: online"), `5: team "acme": at_work: needs a list such as [a, b], not a single value`},
+		"state twice":           {acme("at_work: [busy, busy]"), `5: team "acme": at_work: the same entry is already on line 5: keep one of them`},
+		"empty state":           {acme("at_work: [online, '']"), `5: team "acme": at_work: not a state: use one that the API returns, such as online, without spaces around it; check teams lists them`},
+		"state with spaces":     {acme("at_work: [' online']"), `5: team "acme": at_work: not a state: use one that the API returns, such as online, without spaces around it; check teams lists them`},
+		"state a list":          {acme("at_work: [[online]]"), `5: team "acme": at_work: needs a single value, not a list`},
 		"names neither":         {acme("operator_names: some"), `5: team "acme": operator_names: needs true or false`},
 		"names a text":          {acme("operator_names: 'false'"), `5: team "acme": operator_names: needs true or false`},
 		"names without value":   {acme("operator_names:"), `5: team "acme": operator_names: has no value: give it one, or leave the key out`},
@@ -249,7 +256,7 @@ func TestNoValueIsQuoted(t *testing.T) {
 				text += "\n  base_url: http://x"
 			}
 			_, err := Parse("exporter.yml", []byte(text))
-			if key == "date_format_group" && value == secret { // any text is a format
+			if key == "date_format_group" && value == secret || key == "at_work" && value == "["+secret+"]" { // any text is a format or a state
 				continue
 			}
 			require.ErrorContains(t, err, "exporter.yml:3: team \"acme\": "+key, value)

@@ -39,6 +39,7 @@ type settings struct {
 	Delay           duration              `yaml:"delay"`
 	TTL             map[endpoint]duration `yaml:"ttl"`
 	Collectors      []endpoint            `yaml:"collectors"`
+	AtWork          []operatorState       `yaml:"at_work"`
 	OperatorNames   bool                  `yaml:"operator_names"`
 	Thresholds      struct {
 		QueriesPending *threshold `yaml:"queries_pending"` // null removes the default
@@ -52,6 +53,7 @@ type settings struct {
 func defaultSettings() settings {
 	s := settings{
 		Timezone: timeZone{time.UTC}, DurationUnit: "seconds", DateFormatGroup: chattonic.DefaultDateFormatGroup, OperatorNames: true,
+		AtWork: []operatorState{"online"},
 	}
 	day, err := calendar.ParseWindow("24h")
 	if err != nil {
@@ -78,6 +80,9 @@ func (s *settings) team(codename string) Team {
 		Thresholds:      Thresholds{QueriesPending: (*float64)(s.Thresholds.QueriesPending)},
 		BusinessHours:   s.BusinessHours.inZone(s.Timezone.Location),
 		TTL:             make(map[chattonic.Endpoint]time.Duration),
+	}
+	for _, state := range s.AtWork {
+		team.AtWork = append(team.AtWork, string(state))
 	}
 	for _, e := range chattonic.ReadEndpoints() {
 		if slices.Contains(s.Collectors, endpoint(e)) {

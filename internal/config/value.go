@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -21,6 +22,7 @@ type (
 	baseURL         string
 	dateFormatGroup string
 	duration        time.Duration
+	operatorState   string
 	threshold       float64
 	timeOfDay       int // minutes since midnight
 	timeZone        struct{ *time.Location }
@@ -44,6 +46,16 @@ func (f *dateFormatGroup) UnmarshalText(text []byte) error {
 	*f = dateFormatGroup(text)
 	if len(text) == 0 {
 		return fmt.Errorf("the format is empty: use one such as %q, or a constant such as 0 for a single row", chattonic.DefaultDateFormatGroup)
+	}
+	return nil
+}
+
+// UnmarshalText parses the name of a state. White space around it is refused, because no
+// state of the API would equal it.
+func (s *operatorState) UnmarshalText(text []byte) error {
+	*s = operatorState(text)
+	if len(text) == 0 || strings.TrimSpace(string(text)) != string(text) {
+		return errors.New("not a state: use one that the API returns, such as online, without spaces around it; check teams lists them")
 	}
 	return nil
 }

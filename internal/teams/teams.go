@@ -138,7 +138,7 @@ func Settings(t config.Team, api collector.API) collector.Settings {
 	}
 	settings := collector.Settings{
 		Codename: t.Codename, API: api, Collectors: t.Collectors, Location: t.Location,
-		Delay: t.Delay, DurationUnit: t.DurationUnit, HideOperatorNames: !t.OperatorNames, QueriesPendingThreshold: threshold,
+		Delay: t.Delay, DurationUnit: t.DurationUnit, AtWork: t.AtWork, HideOperatorNames: !t.OperatorNames, QueriesPendingThreshold: threshold,
 	}
 	for _, window := range t.Windows {
 		settings.Windows = append(settings.Windows, window)
