@@ -239,7 +239,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 		return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
 	}
 	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
-	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}
+	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header, contentType: resp.Header.Get("Content-Type")}
 	if resp.Request != nil {
 		answer.sent = resp.Request.Header // with what transports have added
 	}
@@ -318,9 +318,13 @@ func retryAfter(header string, now time.Time) time.Duration {
 }
 
 // checkRedirect lets a redirect stay on its host, because the access token goes
-// where the request goes. before is what the HTTP client checks besides.
+// where the request goes. An NPS export follows none: each request can send an
+// e-mail. before is what the HTTP client checks besides.
 func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
+		if via[0].Body != nil { // an NPS export: see once
+			return http.ErrUseLastResponse
+		}
 		from, to := via[len(via)-1].URL, req.URL
 		again := slices.ContainsFunc(via, func(earlier *http.Request) bool { return earlier.URL.String() == to.String() })
 		switch {
@@ -331,9 +335,6 @@ func checkRedirect(before func(*http.Request, []*http.Request) error) func(*http
 		}
 		// After 301, 302 and 303 net/http leaves it out, as a GET has no body.
 		req.Header.Set("Content-Type", via[0].Header.Get("Content-Type"))
-		if via[0].Body != nil { // see once
-			req.Body = io.NopCloser(once(EndpointNPS))
-		}
 		if before == nil {
 			return nil
 		}

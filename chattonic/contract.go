@@ -40,6 +40,8 @@ type response struct {
 	body io.Reader
 	size int64       // of the body in bytes, or -1 where it is not known
 	sent http.Header // of the request, which may be secret
+
+	contentType string // the header
 }
 
 // shown returns the name of a member as it may be shown to people.

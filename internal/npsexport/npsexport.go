@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptrace"
 	"slices"
 	"strings"
@@ -159,21 +158,19 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
 	client, httpClient, err := teams.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
 	if err != nil {
-		return fmt.Errorf("team %q: %w", t.Codename, err)
+		return fmt.Errorf("nothing was sent: team %q: %w", t.Codename, err)
 	}
 	defer httpClient.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
-	var connected atomic.Bool
+	var connected atomic.Bool // the request can have been sent from then on
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	err = client.ExportNPS(ctx, window, o.UserType)
-	var failure chattonic.Error
-	if !errors.As(err, &failure) {
-		return err
-	}
-	refused := failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError
-	if refused || !connected.Load() {
+	switch err := client.ExportNPS(ctx, window, o.UserType); {
+	case err == nil:
+		return nil
+	case !connected.Load():
 		return fmt.Errorf("nothing was sent: %w", err)
+	default:
+		return fmt.Errorf("it is not known whether the e-mail was sent: look in the mailbox before you try again: %w", err)
 	}
-	return fmt.Errorf("the e-mail may have been sent or not, and it was not tried again: %w", err)
 }

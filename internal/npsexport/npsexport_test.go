@@ -32,7 +32,7 @@ const (
 	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the user that the access token belongs to.` + "\n"
 	question     = "Send it? [y/N] "
 	done         = "Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n"
-	uncertain    = "the e-mail may have been sent or not, and it was not tried again: asking the nps_export endpoint: "
+	uncertain    = "it is not known whether the e-mail was sent: look in the mailbox before you try again: asking the nps_export endpoint: "
 )
 
 // november is the month in the time zone of the team acme.
@@ -285,34 +285,54 @@ func TestTeams(t *testing.T) {
 // TestFailure holds what is said after each failure, and that none makes the
 // exporter ask twice.
 func TestFailure(t *testing.T) {
-	const refused = "nothing was sent: asking the nps_export endpoint: "
+	respond := func(status int, contentType, body string) simulator.Fault {
+		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		})}
+	}
+	redirect := func(status int, to string) simulator.Fault {
+		return simulator.Fault{Handler: http.RedirectHandler(to, status)}
+	}
+	const (
+		redirected = ", a redirect, which an NPS export does not follow: check the base URL and that the access token is current"
+		html       = "the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current"
+	)
 	for name, c := range map[string]struct {
 		fault simulator.Fault
 		want  string
 	}{
-		"400": {simulator.Fault{Status: 400}, refused + "HTTP 400"},
-		"401": {simulator.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
-		"403": {simulator.Fault{Status: 403}, refused + "HTTP 403, the access token may not see this team: check the token and the codename"},
-		"404": {simulator.Fault{Status: 404}, refused + "HTTP 404, nothing is there: check the base URL and the codename"},
-		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
-		"500": {simulator.Fault{Status: 500}, uncertain + "HTTP 500"},
-		"502": {simulator.Fault{Status: 502}, uncertain + "HTTP 502"},
-		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
-		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, uncertain + "the connection broke before the answer was whole"},
+		"400": {simulator.Fault{Status: 400}, "HTTP 400"},
+		"401": {simulator.Fault{Status: 401}, "HTTP 401, the access token was not accepted: check that it is current"},
+		"403": {simulator.Fault{Status: 403}, "HTTP 403, the access token may not see this team: check the token and the codename"},
+		"404": {simulator.Fault{Status: 404}, "HTTP 404, nothing is there: check the base URL and the codename"},
+		"408": {simulator.Fault{Status: 408}, "HTTP 408"},
+		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
+		"500": {simulator.Fault{Status: 500}, "HTTP 500"},
+		"502": {simulator.Fault{Status: 502}, "HTTP 502"},
+		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, "HTTP 503"},
+		"304": {respond(304, "", ""), "HTTP 304"},
+		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, "the connection broke before the answer was whole"},
 		"status false": {
 			simulator.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
-			uncertain + `Chat-Tonic refused: "status" is false`,
+			`Chat-Tonic refused: "status" is false`,
 		},
-		"redirect": {
-			simulator.Fault{Redirect: "http://elsewhere.example/"},
-			uncertain + "redirected to another host, port or scheme, where the access token must not go: check the base URL",
-		},
+		"success false":       {respond(200, "application/json", `{"success": false, "error": "nope"}`), `Chat-Tonic refused: "success" is false`},
+		"HTML by its type":    {respond(200, "text/html; charset=utf-8", `Please log in`), html},
+		"HTML by its body":    {respond(200, "application/json", "\n<html>Please log in</html>"), html},
+		"too large an answer": {respond(200, "application/json", strings.Repeat(" ", 2<<20)), "the answer has more than 1048576 bytes: raise the limit if it is right"},
+		"redirect to a login": {redirect(302, "/login"), "HTTP 302" + redirected},
+		"redirect to a 404":   {redirect(302, "/done"), "HTTP 302" + redirected},
+		"redirect to itself":  {redirect(307, "/api/v1/acme/stats/nps/export"), "HTTP 307" + redirected},
+		"redirect elsewhere":  {redirect(301, "http://elsewhere.example/"), "HTTP 301" + redirected},
+		"redirect to nowhere": {respond(302, "", ""), "HTTP 302" + redirected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := simulate(t)
 			require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, c.fault))
 			o := options(t, api.url)
-			require.EqualError(t, Run(t.Context(), o), c.want)
+			require.EqualError(t, Run(t.Context(), o), uncertain+c.want)
 			assert.Equal(t, announcement, output(t, o))
 			assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
 		})
@@ -386,7 +406,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	c.Teams[0].HTTPClient.TLSConfig.CAFile = filepath.Join(t.TempDir(), "none.pem")
 	err = Run(t.Context(), o)
-	require.ErrorContains(t, err, `team "acme": http_client: `)
+	require.ErrorContains(t, err, `nothing was sent: team "acme": http_client: `)
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
