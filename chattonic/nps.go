@@ -54,7 +54,7 @@ func checkExport(r response) error {
 	for {
 		first, _, err := body.ReadRune()
 		if err != nil {
-			return nil // an empty body, or one that breaks, which get reports
+			return nil //nolint:nilerr // an empty body, or one that breaks, which get reports
 		}
 		if first == '<' {
 			return errHTML
