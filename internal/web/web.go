@@ -85,7 +85,7 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	if o.Reload != nil {
-		mux.HandleFunc("POST /-/reload", h.reload)
+		mux.Handle("POST /-/reload", sameSite(http.HandlerFunc(h.reload)))
 	}
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -206,6 +206,16 @@ func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 	if err := json.NewEncoder(w).Encode(groups); err != nil {
 		level.Debug(h.Logger).Log("msg", "the client disconnected", "err", err)
 	}
+}
+
+// sameSite refuses requests that a browser sends for a page of another site.
+// Clients that are no browsers send no header that says so.
+func sameSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "a page of another site sent this request: use curl -X POST or SIGHUP to reload", http.StatusForbidden)
+	}))
+	return protection.Handler(next)
 }
 
 // reload reads the configuration again. Reload logs its own failure.
