@@ -20,6 +20,7 @@ import (
 	"chattonic_exporter/internal/check"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/hangup"
 	"chattonic_exporter/internal/npsexport"
 	"chattonic_exporter/internal/serve"
 	"chattonic_exporter/internal/simulate"
@@ -57,8 +58,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if command != "serve" {
+		if err := hangup.Restore(); err != nil {
+			return err
+		}
+	}
 	switch command {
 	case "serve":
+		c.serve.Hangups = hangup.Signals
 		return withTeams(ctx, &c.serve, stderr, func() error { return serve.Run(ctx, c.serve) })
 	case "scrape":
 		return withTeams(ctx, &c.scrape, stderr, func() error { return serve.Once(ctx, c.scrape, stdout) })

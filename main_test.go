@@ -49,8 +49,15 @@ import (
 // asProgram is the variable that has the test binary be the exporter.
 const asProgram = "BE_THE_EXPORTER"
 
+// hangUpFirst is the variable that makes such an exporter receive SIGHUP before
+// main.
+const hangUpFirst = "HANG_UP_FIRST"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if os.Getenv(hangUpFirst) != "" {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGHUP)
+		}
 		main()
 		return
 	}
@@ -608,13 +615,61 @@ func TestReload(t *testing.T) {
 
 	write(t, path, "teams: nobody\n")
 	hangUpUntil(func() bool { return strings.Contains(e.stderr.String(), "level=error") })
-	assert.Contains(t, e.stderr.String(), `msg="the configuration was not reloaded, the one in force stays" err="`+path+":1: ")
+	assert.Contains(t, e.stderr.String(), `msg="reloading the configuration failed, the last one stays active" err="`+path+":1: ")
 	assert.Equal(t, both, teams())
 	assert.InDelta(t, 0, successful(), 0)
 
 	write(t, path, api.config("beta"))
 	hangUpUntil(func() bool { return teams() == `"targets":["beta"]` })
 	assert.Eventually(t, func() bool { return successful() == 1 }, waitTimeout, 5*time.Millisecond)
+}
+
+// TestHangUpBeforeMain sends SIGHUP to a process that has just started.
+func TestHangUpBeforeMain(t *testing.T) {
+	path := file(t, "teams.yml", startAPI(t).config("acme"))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, "--config.file="+path, free)
+	cmd.Env = append(os.Environ(), hangUpFirst+"=1", asProgram+"=1")
+	output := new(loggingtest.Buffer)
+	cmd.Stderr = output
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	require.Eventually(t, func() bool {
+		return strings.Contains(output.String(), `msg="the configuration was reloaded" teams=1`) && strings.Contains(output.String(), "Listening on") || len(ended) > 0
+	}, waitTimeout, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, <-ended, output)
+
+	for _, args := range [][]string{{"check", "config", path}, {"scrape", "--config.file=" + path}} {
+		_, err := program(t, []string{hangUpFirst + "=1"}, args...)
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "SIGHUP ends other commands")
+	}
+	_, err = program(t, nil, "check", "config", path)
+	require.NoError(t, err)
+}
+
+// TestHangUpIsHandledFirst holds that SIGHUP is handled before the packages of
+// others are initialized, which takes most of the time before main.
+func TestHangUpIsHandledFirst(t *testing.T) {
+	output, err := program(t, []string{"GODEBUG=inittrace=1"}, "--version")
+	require.NoError(t, err)
+	first := strings.Index(output, "\ninit chattonic_exporter/internal/hangup @")
+	require.Positive(t, first)
+	assert.NotContains(t, output[:first], "init github.com/prometheus/")
+}
+
+// program runs the test binary as the exporter, for a command that ends by itself.
+func program(t *testing.T, environment []string, args ...string) (output string, err error) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), append(environment, asProgram+"=1")...)
+	text, err := cmd.CombinedOutput()
+	return string(text), err
 }
 
 // certificate makes a certificate for 127.0.0.1 and returns its files.

@@ -42,7 +42,7 @@ func TestSilentConnectionIsClosedAtOnce(t *testing.T) {
 		f := newFixture(t)
 		synctest.Test(t, func(t *testing.T) {
 			server := f.server(http.NotFoundHandler())
-			closeUnasked(server)
+			closeUnused(server)
 			listener, served := newPipes(), make(chan error, 1)
 			go func() { served <- server.Serve(listener) }()
 			conn := dial(t, listener, sent)
@@ -60,7 +60,7 @@ func TestSilentConnectionIsClosedAtOnce(t *testing.T) {
 func TestConnectionAcceptedAtTheVeryEndIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &http.Server{ReadHeaderTimeout: headerTimeout}
-		closeUnasked(server)
+		closeUnused(server)
 		early, client := net.Pipe()
 		defer client.Close()
 		server.ConnState(early, http.StateNew)

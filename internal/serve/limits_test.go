@@ -128,14 +128,14 @@ func TestBodyThatDoesNotComeHoldsNoScrapeForever(t *testing.T) {
 func TestClientThatDoesNotReadHoldsNoScrapeForever(t *testing.T) {
 	f := newFixture(t)
 	f.MaxScrapes, f.TeamsOnMetrics = 1, false // no scrape waits for the API
-	writeTimeout := f.RequestTimeout + grace
+	timeout := f.RequestTimeout + writeTimeout
 	synctest.Test(t, func(t *testing.T) {
 		listener := f.limited(t, nil)
 		conn := dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 		other := func() int {
 			return status(t, dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
-		time.Sleep(writeTimeout - time.Millisecond)
+		time.Sleep(timeout - time.Millisecond)
 		assert.Equal(t, http.StatusServiceUnavailable, other(), "the one who does not read is in the only place")
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
@@ -163,7 +163,7 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 		select {
 		case <-r.Context().Done(): // which would end a scrape
 			w.WriteHeader(http.StatusGatewayTimeout)
-		case <-time.After(f.RequestTimeout + grace - 1):
+		case <-time.After(f.RequestTimeout + writeTimeout - 1):
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {

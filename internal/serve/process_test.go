@@ -34,6 +34,9 @@ const childConfig = "CHATTONIC_EXPORTER_TEST_CHILD"
 // teams to /probe.
 const childProbed = "CHATTONIC_EXPORTER_TEST_CHILD_PROBED"
 
+// childLoadTime makes each reload of such an exporter take that long.
+const childLoadTime = "CHATTONIC_EXPORTER_TEST_CHILD_LOAD_TIME"
+
 // child is the exporter in a process of its own, and returns its exit code. It
 // heeds signals as the program does.
 func child(path string) int {
@@ -43,9 +46,10 @@ func child(path string) int {
 	if err != nil {
 		panic(err)
 	}
+	loadTime, _ := time.ParseDuration(os.Getenv(childLoadTime))
 	if err := Run(ctx, Options{
 		Client: cli.Client{
-			Load:           func() (*config.Config, error) { return config.Load(path) },
+			Load:           func() (*config.Config, error) { time.Sleep(loadTime); return config.Load(path) },
 			RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100,
 		},
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: os.Getenv(childProbed) == "", EnableReload: true,
@@ -66,12 +70,13 @@ type process struct {
 
 // startProcess starts a child, which is killed at the test's end if it still
 // runs then.
-func startProcess(t *testing.T, config string) *process {
+func startProcess(t *testing.T, config string, environment ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), childConfig+"="+config, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(cmd.Env, environment...)
 	return launch(t, cmd)
 }
 
@@ -231,6 +236,59 @@ func TestTermUnderLoad(t *testing.T) {
 		assert.Greater(t, r.begin.Add(r.took), signalled, r.err)
 	}
 	t.Logf("%d scrapes in flight and %d others answered, end after %s", len(waiting), answered, took.Round(time.Millisecond))
+}
+
+// TestTermDuringReloads ends a process while scrapes wait for the API, and a
+// hundred slow reloads for each other.
+func TestTermDuringReloads(t *testing.T) {
+	t.Parallel()
+	api, config, codenames := startTeams(t, 20)
+	p := startProcess(t, config, childLoadTime+"=200ms")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ending := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ending) })
+	defer end()
+	require.NoError(t, api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-ending
+		_, _ = w.Write(simulator.OperatorsFixture())
+	})}))
+	answers := make(chan result, len(codenames))
+	for _, codename := range codenames {
+		req := request(t, http.MethodGet, p.url+"/probe?target="+codename)
+		go func() { answers <- ask(client, req) }()
+	}
+	require.Eventually(t, func() bool {
+		for _, codename := range codenames {
+			if api.Calls(codename, chattonic.EndpointOperators) == 0 {
+				return false
+			}
+		}
+		return true
+	}, waitTimeout, time.Millisecond)
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(config, append(text, "    delay: 1m\n"...), 0o600)) // the last team is replaced
+	var reloads sync.WaitGroup
+	for range 100 {
+		req := request(t, http.MethodPost, p.url+"/-/reload")
+		reloads.Go(func() { ask(client, req) })
+	}
+	for range 10 {
+		require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+		time.Sleep(10 * time.Millisecond)
+	}
+	signalled := time.Now()
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	time.AfterFunc(300*time.Millisecond, end)
+	require.NoError(t, p.Wait(), "it exits with 0: %s", p.logs)
+	assert.Less(t, time.Since(signalled), 5*time.Second)
+	for range codenames {
+		r := <-answers
+		require.NoError(t, r.err)
+		assert.Equal(t, http.StatusOK, r.status)
+		assert.Regexp(t, `(?m)^chattonic_up\{team="team\d+"\} 1$`, r.body, "the API answered")
+	}
+	reloads.Wait()
 }
 
 func TestKillAndStart(t *testing.T) {

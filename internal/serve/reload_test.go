@@ -79,7 +79,7 @@ func TestReloadStorm(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, http.StatusInternalServerError, r.status)
-		assert.Contains(t, r.body, "the configuration in force stays: exporter.yml:5: ")
+		assert.Contains(t, r.body, "stays: exporter.yml:5: ")
 	}
 	assert.Positive(t, counted[http.StatusOK], "good configurations were among them")
 	assert.Positive(t, counted[http.StatusInternalServerError], "and bad ones")
@@ -121,6 +121,41 @@ func TestReloadsDoNotOvertakeEachOther(t *testing.T) {
 	assert.Equal(t, "reloaded\n", ask(http.DefaultClient, again).body)
 	assert.Equal(t, "reloaded\n", (<-former).body)
 	body := get(t, url+"/sd")
-	assert.Contains(t, body, "globex", "the last one read is in force")
+	assert.Contains(t, body, "globex", "the last one read is active")
 	assert.NotContains(t, body, "acme")
+}
+
+// TestWaitingReloadsAreMerged starts many reloads while one runs.
+func TestWaitingReloadsAreMerged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	loads, proceed := new(atomic.Int64), make(chan struct{})
+	f.Load = func() (*config.Config, error) {
+		if loads.Add(1) == 2 {
+			<-proceed
+		}
+		return f.load()
+	}
+	e, err := start(f.Options)
+	require.NoError(t, err)
+	defer e.teams.Close()
+	var reloads sync.WaitGroup
+	reload := func() { assert.NoError(t, e.reload()) }
+	reloads.Go(reload)
+	require.Eventually(t, func() bool { return loads.Load() == 2 }, waitTimeout, time.Millisecond)
+	f.configure("  - codename: globex\n") // which the running reload may miss
+	var called atomic.Int64
+	for range 100 {
+		reloads.Go(func() {
+			called.Add(1)
+			reload()
+		})
+	}
+	require.Eventually(t, func() bool { return called.Load() == 100 }, waitTimeout, time.Millisecond)
+	time.Sleep(200 * time.Millisecond) // until they wait
+	close(proceed)
+	reloads.Wait()
+	assert.EqualValues(t, 3, loads.Load(), "the first configuration, the running reload, and one for all that waited")
+	assert.Equal(t, []string{"globex"}, e.teams.Codenames())
+	assert.Equal(t, 2, strings.Count(f.logs.String(), `msg="the configuration was reloaded"`))
 }

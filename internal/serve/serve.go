@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,20 +36,20 @@ import (
 )
 
 const (
-	// patience is how long scrapes in flight may go on when the exporter is
-	// told to end. Then they are answered with what is there.
-	patience = 3 * time.Second
-	// shutdown is how long the exporter takes to end at the most.
-	shutdown = 4500 * time.Millisecond
+	// scrapeShutdownTimeout limits how long scrapes in flight may take after the
+	// exporter was told to shut down. Then they are answered with what is there.
+	scrapeShutdownTimeout = 3 * time.Second
+	// shutdownTimeout limits how long shutting down takes.
+	shutdownTimeout = 4500 * time.Millisecond
 	// headerTimeout is how long a client may take to send a request, which has
 	// no body that anybody reads. It does not end what a request has begun.
 	headerTimeout = 10 * time.Second
 	// maxHeader is the size in bytes of a header, with the URL, beyond which it
 	// is refused with 431.
 	maxHeader = 64 << 10
-	// grace is how long a client may take to read the answer, besides the time
-	// that the API has.
-	grace = 30 * time.Second
+	// writeTimeout limits how long a client takes to read an answer, in addition to
+	// the timeout of an API call.
+	writeTimeout = 30 * time.Second
 	// idleTimeout ends connections without requests. Prometheus itself ends
 	// them after five minutes, and so never sends on one that is just closed.
 	idleTimeout = 6 * time.Minute
@@ -76,6 +77,8 @@ type Options struct {
 	Simulated bool
 	// Listen is the toolkit's configuration: addresses, TLS, basic auth.
 	Listen *toolkit.FlagConfig
+	// Hangups receives SIGHUP, also before Run. With nil Run makes a channel.
+	Hangups chan os.Signal
 	// Logger is where failures go, and Slogger the same for the toolkit.
 	Logger  log.Logger
 	Slogger *slog.Logger
@@ -111,7 +114,11 @@ type exporter struct {
 	registry *prometheus.Registry
 	own      *collector.Own
 	teams    *teams.Set
-	loading  sync.Mutex
+
+	shuttingDown atomic.Bool
+	reloading    sync.Mutex // held while a reload runs
+	mu           sync.Mutex
+	next         func() error // the reload that waits, or nil; guarded by mu
 }
 
 // start makes an exporter with its first configuration in force.
@@ -134,10 +141,8 @@ func start(o Options) (*exporter, error) {
 	return e, nil
 }
 
-// load puts the configuration in force as it is now.
+// load reads the configuration and makes it the active one.
 func (e *exporter) load() error {
-	e.loading.Lock()
-	defer e.loading.Unlock()
 	c, err := e.Load()
 	if err == nil {
 		err = e.teams.Apply(c)
@@ -146,15 +151,53 @@ func (e *exporter) load() error {
 	return err
 }
 
-// reload is load for a running exporter: where it fails the last configuration
-// stays, and the log says so.
+// reload loads the configuration again. One reload runs at a time, and all calls
+// that wait for it share the next one, which reads what they want to be active.
 func (e *exporter) reload() error {
+	e.mu.Lock()
+	if e.next == nil {
+		e.next = sync.OnceValue(e.runReload)
+	}
+	next := e.next
+	e.mu.Unlock()
+	return next()
+}
+
+// runReload waits for the reload that runs, and then reloads. If that fails, it
+// logs the error, and the last configuration stays active.
+func (e *exporter) runReload() error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	e.mu.Lock()
+	e.next = nil // whoever calls from now on can want a later configuration
+	e.mu.Unlock()
+	if e.shuttingDown.Load() {
+		return errors.New("the exporter is shutting down")
+	}
 	if err := e.load(); err != nil {
-		level.Error(e.Logger).Log("msg", "the configuration was not reloaded, the one in force stays", "err", err)
+		level.Error(e.Logger).Log("msg", "reloading the configuration failed, the last one stays active", "err", err)
 		return err
 	}
 	level.Info(e.Logger).Log("msg", "the configuration was reloaded", "teams", len(e.teams.Codenames()))
 	return nil
+}
+
+// reloadOnSignals reloads on each signal until ctx ends. The channel that it
+// returns is closed after the last reload.
+func (e *exporter) reloadOnSignals(ctx context.Context, signals <-chan os.Signal) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				_ = e.reload() // has logged it
+			}
+		}
+	}()
+	return done
 }
 
 // handler returns what answers requests.
@@ -179,8 +222,24 @@ func (o *Options) server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
 		// No scrape takes longer than a call to the API.
-		WriteTimeout: o.RequestTimeout + grace,
+		WriteTimeout: o.RequestTimeout + writeTimeout,
 		ErrorLog:     slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
+	}
+}
+
+// receiveHangups returns the channel that receives SIGHUP until stop is called.
+func (o *Options) receiveHangups() (hangups chan os.Signal, stop func()) {
+	hangups = o.Hangups
+	if hangups == nil {
+		hangups = make(chan os.Signal, 1)
+	}
+	signal.Notify(hangups, syscall.SIGHUP)
+	return hangups, func() {
+		signal.Stop(hangups)
+		select {
+		case <-hangups: // it came too late
+		default:
+		}
 	}
 }
 
@@ -189,6 +248,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := toolkit.Validate(*o.Listen.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file %q: %w", *o.Listen.WebConfigFile, err)
 	}
+	hangups, stopHangups := o.receiveHangups()
+	defer stopHangups()
 	e, err := start(o)
 	if err != nil {
 		return err
@@ -201,77 +262,69 @@ func Run(ctx context.Context, o Options) error {
 	}
 	level.Info(o.Logger).Log("msg", "starting", "version", version.Version, "revision", version.GetRevision(), "teams", strings.Join(e.teams.Codenames(), ","))
 
-	// Requests end with their client, or all at once when patience is over.
-	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
-	defer hurry()
+	// Requests end with their client, and all of them after scrapeShutdownTimeout.
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
 	server := o.server(handler)
 	server.BaseContext = func(net.Listener) context.Context { return requests }
-	closeUnasked(server)
-	// Also before it listens: unheeded, the signal would end the process.
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	closeUnused(server)
+	reloads, stopReloads := context.WithCancel(ctx)
+	defer stopReloads()
+	reloadsDone := e.reloadOnSignals(reloads, hangups)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, o.Listen, o.Slogger) }()
-	if err := e.wait(ctx, hangups, served); err != nil {
-		return err
+	select {
+	case err := <-served:
+		stopReloads()
+		<-reloadsDone
+		return fmt.Errorf("serving HTTP: %w", err)
+	case <-ctx.Done():
 	}
 
-	level.Info(o.Logger).Log("msg", "ending, scrapes in flight are answered")
-	defer time.AfterFunc(patience, hurry).Stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	level.Info(o.Logger).Log("msg", "shutting down, answering the scrapes in flight")
+	e.shuttingDown.Store(true)
+	defer time.AfterFunc(scrapeShutdownTimeout, cancelRequests).Stop()
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(end); err != nil {
+	err = server.Shutdown(shutdown)
+	if err != nil {
 		_ = server.Close() // the scrapes that are left have had their time
-		<-served           //nolint:errcheck // it was ended on purpose
-		return fmt.Errorf("ending: scrapes were left unanswered: %w", err)
+		err = fmt.Errorf("shutting down: scrapes were left unanswered: %w", err)
 	}
-	<-served //nolint:errcheck // it was ended on purpose
-	return nil
+	<-served //nolint:errcheck // it was shut down on purpose
+	select {
+	case <-reloadsDone:
+	case <-shutdown.Done():
+	}
+	return err
 }
 
-// closeUnasked has a server that is shut down close the connections that no
-// request has come on yet, which net/http would wait for up to 5 s to ask what
-// it does not answer any more.
-func closeUnasked(server *http.Server) {
+// closeUnused makes a server that shuts down close the connections without a
+// request. net/http would wait up to 5 s for requests that it no longer answers.
+func closeUnused(server *http.Server) {
 	var mu sync.Mutex
-	unasked := make(map[net.Conn]struct{})
-	ending := false
+	unused := make(map[net.Conn]struct{})
+	closing := false
 	server.ConnState = func(conn net.Conn, state http.ConnState) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case state != http.StateNew:
-			delete(unasked, conn)
-		case ending:
+			delete(unused, conn)
+		case closing:
 			conn.Close()
 		default:
-			unasked[conn] = struct{}{}
+			unused[conn] = struct{}{}
 		}
 	}
 	server.RegisterOnShutdown(func() {
 		mu.Lock()
 		defer mu.Unlock()
-		ending = true
-		for conn := range unasked {
+		closing = true
+		for conn := range unused {
 			conn.Close()
 		}
 	})
-}
-
-// wait returns when the exporter is to end, with an error where it cannot
-// serve. Until then it reloads on each hangup.
-func (e *exporter) wait(ctx context.Context, hangups <-chan os.Signal, served <-chan error) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-served:
-			return fmt.Errorf("serving HTTP: %w", err)
-		case <-hangups:
-			_ = e.reload() // has logged it
-		}
-	}
 }
 
 // Once writes the metrics of one scrape of all teams to w. It fails when the

@@ -142,7 +142,7 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 
 func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 	t.Parallel()
-	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "out of patience": time.Hour} {
+	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "after the shutdown timeout": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
@@ -168,7 +168,7 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 			body := <-answered
 			assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
 			want := `chattonic_up{team="globex"} 1`
-			if delay > patience {
+			if delay > scrapeShutdownTimeout {
 				want = `chattonic_up{team="globex"} 0`
 			}
 			assert.Contains(t, body, want)
