@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 	_ "time/tzdata" // calendar windows need time zones where the system has none
 
 	"github.com/alecthomas/kingpin/v2"
@@ -21,11 +20,11 @@ import (
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/hangup"
+	"chattonic_exporter/internal/healthcheck"
 	"chattonic_exporter/internal/npsexport"
 	"chattonic_exporter/internal/serve"
 	"chattonic_exporter/internal/simulate"
 	"chattonic_exporter/internal/usage"
-	"chattonic_exporter/internal/web"
 )
 
 func main() {
@@ -48,7 +47,7 @@ type commands struct {
 	nps         npsexport.Options
 	check       check.Options
 	checkConfig string // the file
-	healthURL   string
+	health      healthcheck.Options
 }
 
 // run runs the command that args name until ctx ends.
@@ -93,9 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
 		return check.Run(ctx, o)
 	case "healthcheck":
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		return web.CheckHealth(ctx, c.healthURL)
+		return healthcheck.Run(ctx, c.health)
 	}
 	return nil // help or the version was shown
 }
@@ -120,10 +117,7 @@ func (c *commands) app() *kingpin.Application {
 	cmd.Arg("FILE", "The configuration file.").Required().StringVar(&c.checkConfig)
 	c.check.Flags(checks.Command("teams", "Ask each team once, and show what its API answers and what scraping it costs."))
 
-	cmd = app.Command("healthcheck", "Tell by the exit code whether a running exporter is healthy.")
-	url := cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy")
-	url.StringVar(&c.healthURL)
-	cli.CheckURL(url)
+	c.health.Flags(app.Command("healthcheck", "Check whether a running exporter is healthy. The exit code is 0 if it is."))
 	return app
 }
 

@@ -41,6 +41,7 @@ import (
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/healthcheck"
 	"chattonic_exporter/internal/logging/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/usage"
@@ -356,8 +357,8 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		{2, "nps-export --user-type=all --window=24h --team=beta " + path, `--team "beta" is not configured: use one of acme`},
 		{2, "check teams --scrape-interval=0s " + path, "--scrape-interval must be more than 0"},
 		{2, "scrape --chattonic.url=chat-tonic.example --chattonic.codename=acme", "--chattonic.url: the base URL is not an http or https URL of a host"},
-		{2, "healthcheck --url=localhost:10042", `--url "localhost:10042": it needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy`},
-		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health: "},
+		{2, "healthcheck --url=localhost:10042", "--url needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy"},
+		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health of http://127.0.0.1:1/: "},
 		{1, "--web.config.file=/nope " + path, `--web.config.file "/nope": open /nope: `},
 		{1, "scrape --chattonic.url=http://127.0.0.1:1 --chattonic.codename=acme --chattonic.token-file=/nope", "--chattonic.token-file: "},
 		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to go on with"},
@@ -407,7 +408,7 @@ func TestFlags(t *testing.T) {
 			assert.Equal(t, want, flag.Envar, name)
 			assert.NotEqual(t, config.TokenVariable, flag.Envar)
 			if name != "simulate --token" {
-				assert.NotRegexp(t, `token$|password|secret`, flag.Name)
+				assert.NotRegexp(t, `(token|password|secret)$`, flag.Name)
 			}
 			assert.NotEmpty(t, flag.Help, name)
 			if other := seen[flag.Envar]; other != nil {
@@ -418,6 +419,11 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	assert.Greater(t, len(seen), 40)
+	for variable, name := range map[string]string{healthcheck.ListenAddressVariable: "web.listen-address", healthcheck.WebConfigVariable: "web.config.file"} {
+		require.NotNil(t, seen[variable])
+		assert.Equal(t, name, seen[variable].Name)
+	}
+	assert.Equal(t, []string{healthcheck.DefaultAddress}, seen[healthcheck.ListenAddressVariable].Default)
 }
 
 // TestVariablesOfOtherCommands holds that a variable is for its command alone.
@@ -880,21 +886,41 @@ func TestCheck(t *testing.T) {
 }
 
 func TestHealthcheck(t *testing.T) {
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	api := startAPI(t)
 	e := startExporter(t, "--config.file="+file(t, "teams.yml", api.config("acme")))
-	stdout, stderr, err := command(t, "healthcheck", "--url="+e.url+"/-/healthy")
-	require.NoError(t, err)
-	assert.Empty(t, stdout+stderr)
+	t.Setenv(healthcheck.ListenAddressVariable, strings.TrimPrefix(e.url, "http://"))
+	for _, args := range [][]string{{"healthcheck"}, {"healthcheck", "--url=" + e.url + "/-/healthy"}} {
+		stdout, stderr, err := command(t, args...)
+		require.NoError(t, err)
+		assert.Empty(t, stdout+stderr)
+	}
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
 	e.stop(t)
-	_, _, err = command(t, "healthcheck", "--url="+e.url+"/-/healthy")
+	_, _, err := command(t, "healthcheck")
 	require.ErrorContains(t, err, "connection refused")
+}
 
-	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
-	t.Cleanup(sick.Close)
-	_, _, err = command(t, "healthcheck", "--url="+sick.URL)
-	require.EqualError(t, err, "checking the health: "+sick.URL+" answered 503 Service Unavailable")
+// TestHealthcheckOfTLSAndPassword checks an exporter that the command has neither a
+// certificate nor a password for, with the environment of the exporter.
+func TestHealthcheckOfTLSAndPassword(t *testing.T) {
+	certFile, keyFile, _ := certificate(t)
+	server := fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q", certFile, keyFile)
+	users := "basic_auth_users: {prometheus: " + passwordHash + "}\n"
+	api := startAPI(t)
+	teams := file(t, "teams.yml", api.config("acme"))
+	for name, text := range map[string]string{
+		"TLS": server + "}\n", "passwords": users, "TLS and passwords": server + "}\n" + users,
+		"client certificates": server + fmt.Sprintf(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: %q}\n", certFile),
+	} {
+		t.Run(name, func(t *testing.T) {
+			webConfig := file(t, "web.yml", text)
+			e := startExporter(t, "--config.file="+teams, "--web.config.file="+webConfig)
+			t.Setenv(healthcheck.ListenAddressVariable, strings.TrimPrefix(e.url, "http://"))
+			t.Setenv(healthcheck.WebConfigVariable, webConfig)
+			_, _, err := command(t, "healthcheck")
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestSimulate(t *testing.T) {

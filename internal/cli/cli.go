@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -138,17 +137,6 @@ func CheckAddress(flag *kingpin.FlagClause) {
 		}
 		_, _, err := net.SplitHostPort(text)
 		return err
-	})
-}
-
-// CheckURL has a flag refuse what is no URL of an HTTP server.
-func CheckURL(flag *kingpin.FlagClause) {
-	check(flag, func(text string) error {
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return errors.New("it needs http:// or https:// and a host")
-		}
-		return nil
 	})
 }
 

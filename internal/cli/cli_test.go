@@ -38,9 +38,6 @@ func (c *commands) app() *kingpin.Application {
 	c.backfill.Flags(cmd)
 	cmd.Flag("fast", "Fast.").BoolVar(&c.fast)
 	cmd.Flag("rate", "Rate.").IntVar(&c.rate)
-	url := cmd.Flag("url", "URL.").Default("http://x/")
-	url.String()
-	CheckURL(url)
 	check := app.Command("check", "Check.")
 	cmd = check.Command("report", "Check a report.")
 	c.report.CallFlags(cmd)
@@ -117,7 +114,6 @@ func TestErrors(t *testing.T) {
 		{`--web.address "x": address x: missing port in address: use a value such as :1: see chattonic_exporter --help`, []string{"--web.address=x"}},
 		{`--log.format "xml" is unknown: use one of logfmt, json: see chattonic_exporter --help`, []string{"--log.format=xml"}},
 		{`--rate "x": invalid syntax: see chattonic_exporter check report --help`, []string{"check", "report", "--rate=x"}},
-		{`--url "x/": it needs http:// or https:// and a host: use a value such as http://x/: see chattonic_exporter backfill --help`, []string{"backfill", "--url=x/"}},
 		{`unknown long flag '--chattonic.max-calls': see chattonic_exporter check report --help`, []string{"check", "report", "--chattonic.max-calls=1"}},
 		{`required argument 'FILE' not provided: see chattonic_exporter check config --help`, []string{"check", "config"}},
 		{`unexpected report (there is no such command): see chattonic_exporter --help`, []string{"report"}},

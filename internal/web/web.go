@@ -234,24 +234,6 @@ func say(what string) http.HandlerFunc {
 	}
 }
 
-// CheckHealth asks a running exporter's health page, such as
-// http://127.0.0.1:10042/-/healthy, and fails unless it says so.
-func CheckHealth(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("checking the health: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("checking the health: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("checking the health: %s answered %s", address, resp.Status)
-	}
-	return nil
-}
-
 // errorLog logs the errors of promhttp in one scrape.
 type errorLog struct {
 	ctx          context.Context //nolint:containedctx // Println has none.

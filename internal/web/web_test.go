@@ -2,11 +2,9 @@ package web
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -537,14 +535,4 @@ func TestReloadFromAnotherSiteIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusOK, resp.StatusCode, "links from another site work")
-}
-
-func TestCheckHealth(t *testing.T) {
-	f := start(t, allTeams, nil)
-	require.NoError(t, CheckHealth(t.Context(), f.url+"/-/healthy"))
-	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing answered 404 Not Found", f.url))
-	require.ErrorContains(t, CheckHealth(t.Context(), "://"), "checking the health")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, CheckHealth(ctx, f.url), context.Canceled)
 }
