@@ -26,19 +26,20 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-// childConfig is the variable by which the binary of the tests is told to be an
-// exporter with the configuration of that file, and to test nothing.
+// childConfig is the variable that makes the test binary run as an exporter
+// with this configuration file.
 const childConfig = "CHATTONIC_EXPORTER_TEST_CHILD"
 
-// childProbed is the variable by which such an exporter is told to leave the
-// teams to /probe.
+// childProbed is the variable that removes the teams from /metrics of such an
+// exporter.
 const childProbed = "CHATTONIC_EXPORTER_TEST_CHILD_PROBED"
 
-// childLoadTime makes each reload of such an exporter take that long.
+// childLoadTime is the variable with the duration of reading the
+// configuration.
 const childLoadTime = "CHATTONIC_EXPORTER_TEST_CHILD_LOAD_TIME"
 
-// child is the exporter in a process of its own, and returns its exit code. It
-// heeds signals as the program does.
+// child runs the exporter in its own process and returns the exit code. It
+// handles signals as the program does.
 func child(path string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -61,15 +62,14 @@ func child(path string) int {
 	return 0
 }
 
-// process is such a child.
+// process is a child process.
 type process struct {
 	url  string
 	logs *loggingtest.Buffer
 	*exec.Cmd
 }
 
-// startProcess starts a child, which is killed at the test's end if it still
-// runs then.
+// startProcess starts a child. The end of the test kills it if it still runs.
 func startProcess(t *testing.T, config string, environment ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
@@ -80,14 +80,14 @@ func startProcess(t *testing.T, config string, environment ...string) *process {
 	return launch(t, cmd)
 }
 
-// launch starts an exporter, as startProcess does, and waits until it serves.
+// launch starts the command of an exporter and waits until it serves.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{logs: new(loggingtest.Buffer), Cmd: cmd}
 	p.Stderr = p.logs
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {
-		_ = p.Process.Kill() // or it has ended
+		_ = p.Process.Kill() // it can have ended
 		_ = p.Wait()
 	})
 	require.Eventually(t, func() bool { return listening.MatchString(p.logs.String()) }, waitTimeout, 5*time.Millisecond, p.logs)
@@ -95,8 +95,8 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// startTeams serves an API of so many teams, and returns it with the file of a
-// configuration that names them.
+// startTeams serves an API with n teams. It returns the API, a configuration
+// file and the codenames.
 func startTeams(t *testing.T, n int) (api *simulator.Server, config string, codenames []string) {
 	t.Helper()
 	var teams []simulator.Team
@@ -119,7 +119,7 @@ func startTeams(t *testing.T, n int) (api *simulator.Server, config string, code
 	return api, config, codenames
 }
 
-// result is what became of a request.
+// result is the result of a request.
 type result struct {
 	begin  time.Time
 	took   time.Duration
@@ -128,7 +128,7 @@ type result struct {
 	err    error
 }
 
-// ask makes a request, in whichever goroutine.
+// ask makes a request. It can be called in any goroutine.
 func ask(client *http.Client, req *http.Request) (r result) {
 	r.begin = time.Now()
 	defer func() { r.took = time.Since(r.begin) }()
@@ -150,9 +150,8 @@ func request(t *testing.T, method, url string) *http.Request {
 	return req
 }
 
-// TestTermUnderLoad ends a process while some scrapes wait for the API, one
-// for each team so that the API can tell that they are in flight, and others go
-// on and on.
+// TestTermUnderLoad stops a process while one scrape of each team waits for
+// the API, so that the API can count them, and other scrapes run.
 func TestTermUnderLoad(t *testing.T) {
 	t.Parallel()
 	api, config, codenames := startTeams(t, 20)
@@ -231,14 +230,14 @@ func TestTermUnderLoad(t *testing.T) {
 			assert.Equal(t, http.StatusOK, r.status)
 			continue
 		}
-		// It had not reached the exporter: nothing of an answer had come.
+		// The request did not reach the exporter: there is no part of an answer.
 		assert.Zero(t, r.status, r.err)
 		assert.Greater(t, r.begin.Add(r.took), signalled, r.err)
 	}
 	t.Logf("%d scrapes in flight and %d others answered, end after %s", len(waiting), answered, took.Round(time.Millisecond))
 }
 
-// TestTermDuringReloads ends a process while scrapes wait for the API, and a
+// TestTermDuringReloads stops a process while scrapes wait for the API, and a
 // hundred slow reloads for each other.
 func TestTermDuringReloads(t *testing.T) {
 	t.Parallel()
@@ -309,7 +308,7 @@ func TestKillAndStart(t *testing.T) {
 		assert.NotContains(t, p.logs.String(), "level=warn")
 		assert.NotContains(t, p.logs.String(), "level=error")
 
-		// Killed in the midst of scrapes.
+		// Killed during scrapes.
 		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, simulator.Fault{Delay: time.Hour}))
 		cut := make(chan result, 1)
 		req := request(t, http.MethodGet, p.url+"/metrics")
