@@ -858,7 +858,7 @@ func TestCheck(t *testing.T) {
 		args   []string
 		stderr string
 	}{
-		{1, []string{"check", "teams", "--config.file=" + path}, "not all was read of beta; the report says why"},
+		{1, []string{"check", "teams", "--config.file=" + path}, "API requests failed for these teams: beta: see the report"},
 		{2, []string{"check", "teams"}, "there is no team to ask: "},
 		{1, []string{"check", "teams", "--config.file=" + path + "x"}, "cannot be read"},
 		{2, []string{"check", "teams", "--config.file=" + path, "--output=xml"}, `--output "xml" is unknown: use one of text, json: see chattonic_exporter check teams --help`},
