@@ -351,8 +351,8 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
 		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls a second or more"},
 		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
-		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
-		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window goes without --start and --end"},
+		{2, "nps-export " + path, "--user-type is required: use one of all, promoter, passive, detractor"},
+		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window cannot be combined with --start and --end"},
 		{2, "nps-export --user-type=all --window=24h --team=beta " + path, `--team "beta" is not configured: use one of acme`},
 		{2, "check teams --scrape-interval=0s " + path, "--scrape-interval must be more than 0"},
 		{2, "scrape --chattonic.url=chat-tonic.example --chattonic.codename=acme", "--chattonic.url: the base URL is not an http or https URL of a host"},
@@ -947,12 +947,12 @@ func TestNPSExport(t *testing.T) {
 	report := []string{"nps-export", "--config.file=" + path, "--team=beta", "--start=2021-11-01", "--end=2021-12-01"}
 
 	_, _, err := command(t, report...)
-	require.EqualError(t, err, "--user-type is needed: one of all, promoter, passive, detractor")
+	require.EqualError(t, err, "--user-type is required: use one of all, promoter, passive, detractor")
 	_, _, err = command(t, append(report, "--user-type=critic")...)
 	require.EqualError(t, err, `--user-type "critic" is unknown: use one of all, promoter, passive, detractor: see chattonic_exporter nps-export --help`)
 	report = append(report, "--user-type=detractor")
 	_, _, err = command(t, report...)
-	require.EqualError(t, err, "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	require.EqualError(t, err, "the question cannot be asked, because the input is no terminal: use --yes")
 	assert.Zero(t, api.Calls("beta", chattonic.EndpointNPS))
 
 	stdout, stderr, err := command(t, append(report, "--yes")...)

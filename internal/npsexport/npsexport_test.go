@@ -29,9 +29,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the user that the access token belongs to.` + "\n"
+	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the owner of the access token.` + "\n"
 	question     = "Send it? [y/N] "
-	done         = "Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n"
+	done         = "Chat-Tonic accepted the request and will send the e-mail. Whether it arrives is not known here.\n"
 	uncertain    = "it is not known whether the e-mail was sent: look in the mailbox before you try again: asking the nps_export endpoint: "
 )
 
@@ -41,7 +41,8 @@ var november = chattonic.Window{
 	End:   time.Date(2021, 12, 1, 3, 0, 0, 0, time.UTC),
 }
 
-// simulated is a Chat-Tonic with the teams acme, in Brazil, and beta, in UTC.
+// simulated is a simulated Chat-Tonic with the teams acme, in Brazil, and
+// beta, in UTC.
 type simulated struct {
 	*simulator.Server
 	url string
@@ -60,7 +61,8 @@ func simulate(t *testing.T) simulated {
 	return simulated{api, server.URL}
 }
 
-// options ask for the report of acme over november without a question.
+// options returns options for the report of acme over november, without the
+// question.
 func options(t *testing.T, url string, more ...string) Options {
 	t.Helper()
 	file := fmt.Sprintf(`
@@ -91,7 +93,7 @@ func TestSend(t *testing.T) {
 	o := options(t, api.url)
 	before := goleak.IgnoreCurrent()
 	require.NoError(t, Run(t.Context(), o))
-	goleak.VerifyNone(t, before) // no connection is left
+	goleak.VerifyNone(t, before) // no connection stays open
 	assert.Equal(t, announcement+done, output(t, o))
 	assert.Equal(t, []simulator.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
@@ -115,7 +117,7 @@ func TestQuestion(t *testing.T) {
 		{"yep\n", false},
 		{"ye\n", false},
 		{"n\ny\n", false},
-		{"y", false}, // the input ended, or broke, before the answer did
+		{"y", false}, // the input ended before the answer
 	} {
 		t.Run(fmt.Sprintf("%q", c.answer), func(t *testing.T) {
 			api := simulate(t)
@@ -135,8 +137,8 @@ func TestQuestion(t *testing.T) {
 	}
 }
 
-// interrupted ends a context when it is read, as an operator does who presses
-// Ctrl-C at the question.
+// interrupted cancels a context when it is read, as Ctrl-C at the question
+// does.
 type interrupted struct {
 	interrupt func()
 	io.Reader
@@ -160,13 +162,13 @@ func TestNobodyToAsk(t *testing.T) {
 	api := simulate(t)
 	o := options(t, api.url)
 	o.Yes = false
-	require.EqualError(t, Run(t.Context(), o), "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	require.EqualError(t, Run(t.Context(), o), "the question cannot be asked, because the input is no terminal: use --yes")
 	assert.Equal(t, announcement, output(t, o))
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
-// TestPeriod names the period in each way that there is. The team's time zone
-// is three hours behind UTC, and was two behind in the summers until 2019.
+// TestPeriod specifies the period in every way. The time zone of the team is
+// three hours behind UTC. In the summers until 2019 it was two hours behind.
 func TestPeriod(t *testing.T) {
 	at := func(text string) time.Time {
 		at, err := time.Parse(time.RFC3339Nano, text)
@@ -199,7 +201,7 @@ func TestPeriod(t *testing.T) {
 	}
 }
 
-// TestClock asks for a rolling window without a clock of the test's own.
+// TestClock checks a rolling window with the default clock.
 func TestClock(t *testing.T) {
 	api := simulate(t)
 	o := options(t, api.url)
@@ -214,9 +216,9 @@ func TestClock(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	const noTime = " is no time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
-	const userTypes = "--user-type is needed: one of all, promoter, passive, detractor"
-	const neither = "--start and --end are needed, or --window"
-	const both = "--window goes without --start and --end"
+	const userTypes = "--user-type is required: use one of all, promoter, passive, detractor"
+	const neither = "--start and --end, or --window, are required"
+	const both = "--window cannot be combined with --start and --end"
 	for _, c := range []struct {
 		want   string
 		change func(*Options)
@@ -255,7 +257,7 @@ func TestTeams(t *testing.T) {
 	for team, want := range map[string]string{
 		"acme":  "",
 		"beta":  "",
-		"":      "--team is needed: one of acme, beta",
+		"":      "--team is required: use one of acme, beta",
 		"gamma": `--team "gamma" is not configured: use one of acme, beta`,
 	} {
 		t.Run(team, func(t *testing.T) {
@@ -282,8 +284,8 @@ func TestTeams(t *testing.T) {
 	})
 }
 
-// TestFailure holds what is said after each failure, and that none makes the
-// exporter ask twice.
+// TestFailure checks the error after each failure, and that the request is
+// sent once.
 func TestFailure(t *testing.T) {
 	respond := func(status int, contentType, body string) simulator.Fault {
 		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -344,9 +346,9 @@ func TestTimeout(t *testing.T) {
 	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	o := options(t, api.url)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
+	defer time.AfterFunc(45*time.Second, cancel).Stop() // if nothing ends the call
 	var err error
-	// On a busy machine the time may be over before the request is there.
+	// On a busy machine the timeout can pass before the request arrives.
 	for o.RequestTimeout = 100 * time.Millisecond; api.Calls("acme", chattonic.EndpointNPS) == 0 && ctx.Err() == nil; o.RequestTimeout *= 2 {
 		o.Out = new(bytes.Buffer)
 		err = Run(ctx, o)
@@ -369,7 +371,7 @@ func TestCanceled(t *testing.T) {
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
-// TestUnreachable holds that a request that never left is said to have not.
+// TestUnreachable checks the error if no request was sent.
 func TestUnreachable(t *testing.T) {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -380,15 +382,15 @@ func TestUnreachable(t *testing.T) {
 	require.EqualError(t, err, "nothing was sent: asking the nps_export endpoint: the connection failed: dial: connect: connection refused")
 
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // which would say that the handshake failed
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake fails
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	err = Run(t.Context(), options(t, server.URL))
 	require.ErrorContains(t, err, "nothing was sent: asking the nps_export endpoint: TLS: x509: certificate signed by unknown authority")
 }
 
-// TestCredentials breaks what the token and the client are made of after the
-// configuration was read.
+// TestCredentials removes files of the client after the configuration was
+// read.
 func TestCredentials(t *testing.T) {
 	api := simulate(t)
 	file := filepath.Join(t.TempDir(), "token")
