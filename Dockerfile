@@ -41,7 +41,10 @@ COPY --from=build /src/chattonic_exporter /bin/chattonic_exporter
 # Numeric, so that Kubernetes can verify that it is not root (runAsNonRoot).
 USER 65532:65532
 EXPOSE 10042
-# Queries only the exporter, never Chat-Tonic.
+# It sends no request to Chat-Tonic. It follows the container's environment: the
+# variables of --web.listen-address and --web.config.file, also with TLS,
+# passwords and client certificates. With these flags as arguments instead, set
+# CHATTONIC_EXPORTER_HEALTHCHECK_URL.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 \
     CMD ["/bin/chattonic_exporter", "healthcheck"]
 ENTRYPOINT ["/bin/chattonic_exporter"]

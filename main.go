@@ -1,5 +1,5 @@
-// Chattonic_exporter shows what Chat-Tonic's stats API says of contact-centre
-// teams as Prometheus metrics.
+// Chattonic_exporter is a Prometheus exporter for the stats API of Chat-Tonic, a
+// chat platform for contact centres.
 package main
 
 import (
@@ -9,8 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
-	_ "time/tzdata" // calendar windows need time zones where the system has none
+	_ "time/tzdata" // for systems without time zone data
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -20,16 +19,17 @@ import (
 	"chattonic_exporter/internal/check"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/hangup"
+	"chattonic_exporter/internal/healthcheck"
 	"chattonic_exporter/internal/npsexport"
 	"chattonic_exporter/internal/serve"
 	"chattonic_exporter/internal/simulate"
 	"chattonic_exporter/internal/usage"
-	"chattonic_exporter/internal/web"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
@@ -38,7 +38,7 @@ func main() {
 	os.Exit(usage.ExitCode(err))
 }
 
-// commands are the options of all commands, as their flags set them.
+// commands holds the options of all commands. The flags set them.
 type commands struct {
 	serve       serve.Options
 	scrape      serve.Options
@@ -46,19 +46,25 @@ type commands struct {
 	backfill    backfill.Options
 	nps         npsexport.Options
 	check       check.Options
-	checkConfig string // the file
-	healthURL   string
+	checkConfig string // path of the file
+	health      healthcheck.Options
 }
 
-// run runs the command that args name until ctx ends.
+// run runs the command in args until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c commands
 	command, err := cli.Parse(c.app(), args, stdout)
 	if err != nil {
 		return err
 	}
+	if command != "serve" {
+		if err := hangup.Restore(); err != nil {
+			return err
+		}
+	}
 	switch command {
 	case "serve":
+		c.serve.Hangups = hangup.Signals
 		return withTeams(ctx, &c.serve, stderr, func() error { return serve.Run(ctx, c.serve) })
 	case "scrape":
 		return withTeams(ctx, &c.scrape, stderr, func() error { return serve.Once(ctx, c.scrape, stdout) })
@@ -86,41 +92,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
 		return check.Run(ctx, o)
 	case "healthcheck":
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		return web.CheckHealth(ctx, c.healthURL)
+		return healthcheck.Run(ctx, c.health)
 	}
-	return nil // help or the version was shown
+	return nil // help or the version has been printed
 }
 
 func userAgent() string { return cli.Program + "/" + version.Version }
 
 // app declares the commands and their flags.
 func (c *commands) app() *kingpin.Application {
-	app := kingpin.New(cli.Program, "Prometheus exporter for the stats of Chat-Tonic teams. Look around with --demo. Where there is a single team, its access token may be in the environment variable "+config.TokenVariable+".").
+	app := kingpin.New(cli.Program, "Prometheus exporter for Chat-Tonic teams. Try it with --demo. The access token of a single team can be in the environment variable "+config.TokenVariable+".").
 		Version(version.Print(cli.Program))
-	app.HelpFlag.Short('h').Help("Show help; after a command, help about that command and its flags.")
+	app.HelpFlag.Short('h').Help("Show help. After a command: show its flags.")
 	app.VersionFlag.Help("Show the version.")
 
 	c.serve.Flags(app.Command("serve", "Serve metrics.").Default())
-	c.scrape.ScrapeFlags(app.Command("scrape", "Print the teams' metrics of one scrape and end."))
+	c.scrape.ScrapeFlags(app.Command("scrape", "Print the metrics of one scrape."))
 	c.simulate.Flags(app.Command("simulate", "Serve a simulated Chat-Tonic API."))
 	c.backfill.Flags(app.Command("backfill", "Write past samples from the API to a file for Prometheus."))
-	c.nps.Flags(app.Command("nps-export", "Have Chat-Tonic send an NPS report by e-mail."))
+	c.nps.Flags(app.Command("nps-export", "Request an NPS report, which Chat-Tonic sends by e-mail."))
 
-	checks := app.Command("check", "Check a configuration file, or the teams' API.")
-	cmd := checks.Command("config", "Check whether a configuration file is valid.")
+	checks := app.Command("check", "Check a configuration file, or the API of the teams.")
+	cmd := checks.Command("config", "Check a configuration file.")
 	cmd.Arg("FILE", "The configuration file.").Required().StringVar(&c.checkConfig)
-	c.check.Flags(checks.Command("teams", "Ask each team once, and show what its API answers and what scraping it costs."))
+	c.check.Flags(checks.Command("teams", "Request the statistics of each team once. Show what the API answers and how many calls scraping needs."))
 
-	cmd = app.Command("healthcheck", "Tell by the exit code whether a running exporter is healthy.")
-	url := cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy")
-	url.StringVar(&c.healthURL)
-	cli.CheckURL(url)
+	c.health.Flags(app.Command("healthcheck", "Check whether a running exporter is healthy. The exit code is 0 if it is."))
 	return app
 }
 
-// withTeams completes o and calls do, with simulated teams where o asks for them.
+// withTeams sets the loggers and the source of the teams in o, and calls do. With
+// --demo the teams are simulated.
 func withTeams(ctx context.Context, o *serve.Options, stderr io.Writer, do func() error) (err error) {
 	o.Load = o.Source.Load
 	if o.Logger, o.Slogger, err = o.Log.New(stderr); err != nil {
@@ -128,7 +130,7 @@ func withTeams(ctx context.Context, o *serve.Options, stderr io.Writer, do func(
 	}
 	if o.Simulated {
 		if o.Source != (config.Flags{}) {
-			return usage.Errorf("--demo has teams of its own: leave out --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and %s", config.TokenVariable)
+			return usage.Errorf("--demo uses simulated teams: remove --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and %s", config.TokenVariable)
 		}
 		demo, err := simulate.StartDemo(ctx, o.Logger)
 		if err != nil {

@@ -41,20 +41,28 @@ import (
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
+	"chattonic_exporter/internal/healthcheck"
 	"chattonic_exporter/internal/logging/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/usage"
 )
 
-// asProgram is the variable that has the test binary be the exporter.
+// asProgram is the variable that makes the test binary run as the exporter.
 const asProgram = "BE_THE_EXPORTER"
+
+// hangUpFirst is the variable that makes such an exporter receive SIGHUP before
+// main.
+const hangUpFirst = "HANG_UP_FIRST"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if os.Getenv(hangUpFirst) != "" {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGHUP)
+		}
 		main()
 		return
 	}
-	// The variables are flags, and the tests have their own.
+	// These variables set flags. Tests set their own.
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CHATTONIC_EXPORTER_") {
 			if err := os.Unsetenv(name); err != nil {
@@ -62,7 +70,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	// Nobody is there to be asked, also where the tests run in a terminal.
+	// Standard input must not be a terminal, even if the tests run in one.
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		panic(err)
@@ -71,8 +79,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// waitTimeout is how long a test waits for what has to come, on a machine
-// however busy. It does not measure anything.
+// waitTimeout is how long a test waits for an event, also on a busy machine. It
+// does not measure anything.
 const waitTimeout = 45 * time.Second
 
 const (
@@ -80,10 +88,10 @@ const (
 	token = "made-up-token"
 )
 
-// client makes each request on a connection of its own, so that none is left.
+// client uses a new connection for each request, so that none stays open.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// command runs a command that ends by itself.
+// command runs a command and waits for its end.
 func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, log bytes.Buffer
@@ -91,7 +99,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return out.String(), log.String(), err
 }
 
-// exporter is the exporter at work.
+// exporter is an exporter that runs in this process.
 type exporter struct {
 	url    string
 	stderr loggingtest.Buffer
@@ -99,8 +107,8 @@ type exporter struct {
 	ended  chan error
 }
 
-// startExporter runs it on a free port until the test ends, and fails the
-// test unless it ends in order.
+// startExporter runs an exporter on a free port until the test ends. The test
+// fails if the exporter returns an error.
 func startExporter(t *testing.T, args ...string) *exporter {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -119,7 +127,7 @@ func startExporter(t *testing.T, args ...string) *exporter {
 	return e
 }
 
-// stop ends the exporter, and may be called again.
+// stop ends the exporter. It can be called more than once.
 func (e *exporter) stop(t *testing.T) {
 	t.Helper()
 	e.cancel()
@@ -142,7 +150,7 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(read)
 }
 
-// metrics reads the text format.
+// metrics parses the text format.
 func metrics(t *testing.T, text string) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -162,7 +170,7 @@ func up(t *testing.T, text string) map[string]float64 {
 	return teams
 }
 
-// simulated is a Chat-Tonic with the documented answers for acme and beta.
+// simulated is a simulated Chat-Tonic with the documented answers for acme and beta.
 type simulated struct {
 	*simulator.Server
 	url string
@@ -180,7 +188,7 @@ func startAPI(t *testing.T) simulated {
 	return simulated{api, server.URL}
 }
 
-// config is the text of a configuration file of teams that ask the API.
+// config returns a configuration file with teams of this API.
 func (s simulated) config(codenames ...string) string {
 	text := fmt.Sprintf("defaults:\n  base_url: %s\n  collectors: [operators, dashboard]\n  http_client: {authorization: {credentials: %s}}\nteams:\n", s.url, token)
 	for _, codename := range codenames {
@@ -189,7 +197,7 @@ func (s simulated) config(codenames ...string) string {
 	return text
 }
 
-// write puts a file in place at once, as a reload may read it at any time.
+// write replaces a file atomically, because a reload can read it at any time.
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
@@ -217,7 +225,7 @@ func TestNoTeam(t *testing.T) {
 
 func TestSourcesOfTeams(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
-	const demo = "--demo has teams of its own: leave out --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
+	const demo = "--demo uses simulated teams: remove --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
 	const several = "--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others"
 	for _, c := range []struct {
 		token, want string
@@ -262,7 +270,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	_, _, err := command(t, "--demo", free, "--web.max-scrapes=-1")
-	require.EqualError(t, err, "--web.max-scrapes must be 0, for any number, or more")
+	require.EqualError(t, err, "--web.max-scrapes must be 0, for no limit, or more")
 	assert.Equal(t, 2, usage.ExitCode(err))
 }
 
@@ -290,15 +298,14 @@ func TestVersionAndHelp(t *testing.T) {
 	assert.NotContains(t, text, "--demo")
 }
 
-// TestWrongUsage holds that each wrong command line is said to be one, by the same
-// exit code, and where to read more.
+// TestWrongUsage checks the exit code and the message of invalid command lines.
 func TestWrongUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--chattonic.token=secret", "unknown long flag '--chattonic.token': see chattonic_exporter --help"},
 		{"--log.level=loud", `--log.level "loud" is unknown: use one of debug, info, warn, error: see chattonic_exporter --help`},
 		{"--log.format=xml", `--log.format "xml" is unknown: use one of logfmt, json: see chattonic_exporter --help`},
 		{"--web.listen-address=nowhere", `--web.listen-address "nowhere": address nowhere: missing port in address: use a value such as :10042: see chattonic_exporter --help`},
-		{"backfil", "unexpected backfil (there is no such command): see chattonic_exporter --help"},
+		{"backfil", "unexpected backfil (unknown command): see chattonic_exporter --help"},
 		{"help backfil", `expected command but got "backfil": see chattonic_exporter --help`},
 		{"serve more", "unexpected more: see chattonic_exporter serve --help"},
 		{"check config", "required argument 'FILE' not provided: see chattonic_exporter check config --help"},
@@ -310,12 +317,12 @@ func TestWrongUsage(t *testing.T) {
 		{"check teams --log.level=info", "unknown long flag '--log.level': see chattonic_exporter check teams --help"},
 		{"nps-export --chattonic.max-calls=3", "unknown long flag '--chattonic.max-calls': see chattonic_exporter nps-export --help"},
 		{"backfill --bogus", "unknown long flag '--bogus': see chattonic_exporter backfill --help"},
-		// What was written in earlier versions.
-		{"--once --demo", `unknown long flag '--once' (instead of --once, use the command "scrape"): see chattonic_exporter --help`},
-		{"check-config x.yml", `unexpected check-config (instead of "check-config FILE", use "check config FILE"): see chattonic_exporter --help`},
+		// The syntax of earlier versions.
+		{"--once --demo", `unknown long flag '--once' (use the command "scrape" instead of --once): see chattonic_exporter --help`},
+		{"check-config x.yml", `unexpected check-config (use "check config FILE" instead of "check-config FILE"): see chattonic_exporter --help`},
 		{"check", `must select a subcommand of 'check' (use "check config FILE" or "check teams"): see chattonic_exporter check --help`},
 		{"check --output=json", `unknown long flag '--output' (use "check config FILE" or "check teams"): see chattonic_exporter check --help`},
-		{"--log.level=info backfill", "unexpected backfill (a command goes before its flags): see chattonic_exporter --help"},
+		{"--log.level=info backfill", "unexpected backfill (write the command before its flags): see chattonic_exporter --help"},
 	} {
 		stdout, stderr, err := command(t, strings.Fields(c.args)...)
 		require.EqualError(t, err, c.want)
@@ -330,8 +337,8 @@ func TestWrongUsage(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWrongUsageFoundLater has flags whose values are parsed, but cannot be used,
-// and failures that are none of the command line.
+// TestWrongUsageFoundLater has values of flags that can be parsed but not used, and
+// errors that are not usage errors.
 func TestWrongUsageFoundLater(t *testing.T) {
 	path := "--config.file=" + file(t, "teams.yml", startAPI(t).config("acme"))
 	for _, c := range []struct {
@@ -344,13 +351,13 @@ func TestWrongUsageFoundLater(t *testing.T) {
 		{2, "backfill --dry-run --start=x --end=2021-11-01 " + path, `--start "x" is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z`},
 		{2, "backfill --dry-run --start=2021-11-01 --end=2021-11-02 --rate=0 " + path, "--rate 0 is too low: use 0.001 calls per second or more"},
 		{2, "backfill --dry-run --team=beta " + path, `--team "beta" is not configured: use acme`},
-		{2, "nps-export " + path, "--user-type is needed: one of all, promoter, passive, detractor"},
-		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window goes without --start and --end"},
+		{2, "nps-export " + path, "--user-type is required: use one of all, promoter, passive, detractor"},
+		{2, "nps-export --user-type=all --window=24h --end=2021-11-01 " + path, "--window cannot be combined with --start and --end"},
 		{2, "nps-export --user-type=all --window=24h --team=beta " + path, `--team "beta" is not configured: use one of acme`},
 		{2, "check teams --scrape-interval=0s " + path, "--scrape-interval must be more than 0"},
 		{2, "scrape --chattonic.url=chat-tonic.example --chattonic.codename=acme", "--chattonic.url: the base URL is not an http or https URL of a host"},
-		{2, "healthcheck --url=localhost:10042", `--url "localhost:10042": it needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy`},
-		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health: "},
+		{2, "healthcheck --url=localhost:10042", "--url needs http:// or https:// and a host: use a value such as http://127.0.0.1:10042/-/healthy"},
+		{1, "healthcheck --url=http://127.0.0.1:1/", "checking the health of http://127.0.0.1:1/: "},
 		{1, "--web.config.file=/nope " + path, `--web.config.file "/nope": open /nope: `},
 		{1, "scrape --chattonic.url=http://127.0.0.1:1 --chattonic.codename=acme --chattonic.token-file=/nope", "--chattonic.token-file: "},
 		{1, "backfill --start=2021-11-01 --end=2021-11-02 --resume --output=/nope/x.om " + path, "there is no /nope/x.om.partial to resume"},
@@ -361,7 +368,7 @@ func TestWrongUsageFoundLater(t *testing.T) {
 	}
 }
 
-// commandModels are the commands that can be run.
+// commandModels returns the commands that can be run.
 func commandModels(t *testing.T) []*kingpin.CmdModel {
 	t.Helper()
 	app := new(commands).app()
@@ -375,16 +382,16 @@ func commandModels(t *testing.T) []*kingpin.CmdModel {
 	return models
 }
 
-// sharedFlags are those that have one meaning, and one variable, in all commands
-// that accept them.
+// sharedFlags have the same meaning and the same variable in all commands that
+// accept them.
 var sharedFlags = []string{
 	"config.file", "chattonic.url", "chattonic.codename", "chattonic.token-file", "chattonic.request-timeout", "chattonic.max-body-size", "chattonic.max-calls",
 	"log.level", "log.format", "demo",
 }
 
-// TestFlags holds that each flag is an environment variable, too, which no other
-// has, and that none takes a token, which the list of processes would show. The
-// token of the simulated API guards nothing.
+// TestFlags checks that each flag has its own environment variable, and that no
+// flag takes a token, which the list of processes would show. The token of the
+// simulated API protects nothing.
 func TestFlags(t *testing.T) {
 	upper := func(words ...string) string {
 		return "CHATTONIC_EXPORTER_" + strings.ToUpper(regexp.MustCompile(`\W`).ReplaceAllString(strings.Join(words, "_"), "_"))
@@ -400,7 +407,7 @@ func TestFlags(t *testing.T) {
 			assert.Equal(t, want, flag.Envar, name)
 			assert.NotEqual(t, config.TokenVariable, flag.Envar)
 			if name != "simulate --token" {
-				assert.NotRegexp(t, `token$|password|secret`, flag.Name)
+				assert.NotRegexp(t, `(token|password|secret)$`, flag.Name)
 			}
 			assert.NotEmpty(t, flag.Help, name)
 			if other := seen[flag.Envar]; other != nil {
@@ -411,9 +418,14 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	assert.Greater(t, len(seen), 40)
+	for variable, name := range map[string]string{healthcheck.ListenAddressVariable: "web.listen-address", healthcheck.WebConfigVariable: "web.config.file"} {
+		require.NotNil(t, seen[variable])
+		assert.Equal(t, name, seen[variable].Name)
+	}
+	assert.Equal(t, []string{healthcheck.DefaultAddress}, seen[healthcheck.ListenAddressVariable].Default)
 }
 
-// TestVariablesOfOtherCommands holds that a variable is for its command alone.
+// TestVariablesOfOtherCommands checks that a command ignores the variables of others.
 func TestVariablesOfOtherCommands(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
 	for _, name := range []string{"OUTPUT", "BACKFILL_OUTPUT", "URL", "SIMULATE_TOKEN", "TEAM", "WINDOW"} {
@@ -425,8 +437,8 @@ func TestVariablesOfOtherCommands(t *testing.T) {
 	assert.True(t, strings.HasPrefix(stdout, "{"), stdout)
 }
 
-// TestHelpOfCommands holds that each command's help has all of its flags with
-// their variables, fits a terminal, and shows nothing of the environment.
+// TestHelpOfCommands checks that help lists all flags with their variables, fits a
+// terminal, and shows no values from the environment.
 func TestHelpOfCommands(t *testing.T) {
 	t.Setenv("COLUMNS", "80")
 	t.Setenv(config.TokenVariable, hiddenToken)
@@ -457,7 +469,7 @@ func TestHelpOfCommands(t *testing.T) {
 	}
 }
 
-// TestSingle asks for one team whose settings come from flags and variables.
+// TestSingle configures a single team with flags and variables.
 func TestSingle(t *testing.T) {
 	api := startAPI(t)
 	tokenFile := file(t, "token", token+"\n")
@@ -505,14 +517,14 @@ func TestScrapeDemo(t *testing.T) {
 		assert.Equal(t, dto.MetricType_GAUGE, family.GetType(), name)
 	}
 	assert.Greater(t, len(want), 30)
-	assert.ElementsMatch(t, want, got) // so neither go_ nor process_
+	assert.ElementsMatch(t, want, got) // no go_ and no process_ metrics
 }
 
 func TestScrapeWithTeamDown(t *testing.T) {
 	api := startAPI(t)
 	require.NoError(t, api.SetFault("beta", "", simulator.Fault{Status: http.StatusInternalServerError}))
 	stdout, stderr, err := command(t, "scrape", "--config.file="+file(t, "teams.yml", api.config("acme", "beta")))
-	require.EqualError(t, err, "not all was read of beta; the log says why")
+	require.EqualError(t, err, "API requests failed for these teams: beta: see the log")
 	assert.Equal(t, map[string]float64{"acme": 1, "beta": 0}, up(t, stdout))
 	assert.Regexp(t, `level=(warn|error) .*beta.*HTTP 500`, stderr)
 	teams := map[string]int{}
@@ -542,7 +554,7 @@ func TestServeDemo(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused")
 }
 
-// TestEnd ends the exporter while a scrape waits for the API.
+// TestEnd stops the exporter while a scrape waits for the API.
 func TestEnd(t *testing.T) {
 	api := startAPI(t)
 	require.NoError(t, api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{Delay: time.Second}))
@@ -573,7 +585,7 @@ func TestEnd(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
-	// A signal that comes before the exporter listens for it would end the test.
+	// A signal before the exporter handles it would end the test.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -608,7 +620,7 @@ func TestReload(t *testing.T) {
 
 	write(t, path, "teams: nobody\n")
 	hangUpUntil(func() bool { return strings.Contains(e.stderr.String(), "level=error") })
-	assert.Contains(t, e.stderr.String(), `msg="the configuration was not reloaded, the one in force stays" err="`+path+":1: ")
+	assert.Contains(t, e.stderr.String(), `msg="reloading the configuration failed, the last one stays active" err="`+path+":1: ")
 	assert.Equal(t, both, teams())
 	assert.InDelta(t, 0, successful(), 0)
 
@@ -617,7 +629,55 @@ func TestReload(t *testing.T) {
 	assert.Eventually(t, func() bool { return successful() == 1 }, waitTimeout, 5*time.Millisecond)
 }
 
-// certificate makes a certificate for 127.0.0.1 and returns its files.
+// TestHangUpBeforeMain sends SIGHUP to a process that has just started.
+func TestHangUpBeforeMain(t *testing.T) {
+	path := file(t, "teams.yml", startAPI(t).config("acme"))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, "--config.file="+path, free)
+	cmd.Env = append(os.Environ(), hangUpFirst+"=1", asProgram+"=1")
+	output := new(loggingtest.Buffer)
+	cmd.Stderr = output
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	require.Eventually(t, func() bool {
+		return strings.Contains(output.String(), `msg="the configuration was reloaded" teams=1`) && strings.Contains(output.String(), "Listening on") || len(ended) > 0
+	}, waitTimeout, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, <-ended, output)
+
+	for _, args := range [][]string{{"check", "config", path}, {"scrape", "--config.file=" + path}} {
+		_, err := program(t, []string{hangUpFirst + "=1"}, args...)
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "SIGHUP ends other commands")
+	}
+	_, err = program(t, nil, "check", "config", path)
+	require.NoError(t, err)
+}
+
+// TestHangUpIsHandledFirst holds that SIGHUP is handled before the packages of
+// others are initialized, which takes most of the time before main.
+func TestHangUpIsHandledFirst(t *testing.T) {
+	output, err := program(t, []string{"GODEBUG=inittrace=1"}, "--version")
+	require.NoError(t, err)
+	first := strings.Index(output, "\ninit chattonic_exporter/internal/hangup @")
+	require.Positive(t, first)
+	assert.NotContains(t, output[:first], "init github.com/prometheus/")
+}
+
+// program runs the test binary as the exporter, for a command that ends by itself.
+func program(t *testing.T, environment []string, args ...string) (output string, err error) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), append(environment, asProgram+"=1")...)
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// certificate creates a certificate for 127.0.0.1 and returns its files.
 func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -673,8 +733,8 @@ func TestTLSAndPassword(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, status)
 }
 
-// TestClientCertificates has real handshakes of clients that the exporter is to
-// let in and of others.
+// TestClientCertificates makes handshakes with clients that the exporter must
+// accept and with clients that it must refuse.
 func TestClientCertificates(t *testing.T) {
 	serverCert, serverKey, pool := certificate(t)
 	knownCert, knownKey, _ := certificate(t)
@@ -691,7 +751,7 @@ func TestClientCertificates(t *testing.T) {
 	for name, c := range map[string]struct {
 		certs    []tls.Certificate
 		min, max uint16
-		want     string // the error, or empty where the client is let in
+		want     string // the error, or empty if the client is accepted
 	}{
 		"unknown certificate": {strange, tls.VersionTLS12, tls.VersionTLS13, "remote error: tls: "},
 		"no certificate":      {nil, tls.VersionTLS12, tls.VersionTLS13, "remote error: tls: "},
@@ -703,7 +763,7 @@ func TestClientCertificates(t *testing.T) {
 	} {
 		secure := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 			RootCAs: pool, MinVersion: c.min, MaxVersion: c.max,
-			// Unlike Certificates, it is sent also to a server that knows another.
+			// Unlike Certificates, it sends the certificate to a server with another CA, too.
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				if c.certs == nil {
 					return new(tls.Certificate), nil
@@ -765,8 +825,7 @@ func TestCheckConfig(t *testing.T) {
 	assert.Empty(t, stdout)
 }
 
-// TestCheck holds that the check counts the series that a scrape makes, and how
-// the program ends.
+// TestCheck checks the number of series against a scrape, and the exit codes.
 func TestCheck(t *testing.T) {
 	api := startAPI(t)
 	path := file(t, "teams.yml", api.config("acme", "beta"))
@@ -799,7 +858,7 @@ func TestCheck(t *testing.T) {
 		args   []string
 		stderr string
 	}{
-		{1, []string{"check", "teams", "--config.file=" + path}, "not all was read of beta; the report says why"},
+		{1, []string{"check", "teams", "--config.file=" + path}, "API requests failed for these teams: beta: see the report"},
 		{2, []string{"check", "teams"}, "no team is configured: "},
 		{1, []string{"check", "teams", "--config.file=" + path + "x"}, "reading the configuration file"},
 		{2, []string{"check", "teams", "--config.file=" + path, "--output=xml"}, `--output "xml" is unknown: use one of text, json: see chattonic_exporter check teams --help`},
@@ -825,21 +884,41 @@ func TestCheck(t *testing.T) {
 }
 
 func TestHealthcheck(t *testing.T) {
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	api := startAPI(t)
 	e := startExporter(t, "--config.file="+file(t, "teams.yml", api.config("acme")))
-	stdout, stderr, err := command(t, "healthcheck", "--url="+e.url+"/-/healthy")
-	require.NoError(t, err)
-	assert.Empty(t, stdout+stderr)
+	t.Setenv(healthcheck.ListenAddressVariable, strings.TrimPrefix(e.url, "http://"))
+	for _, args := range [][]string{{"healthcheck"}, {"healthcheck", "--url=" + e.url + "/-/healthy"}} {
+		stdout, stderr, err := command(t, args...)
+		require.NoError(t, err)
+		assert.Empty(t, stdout+stderr)
+	}
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointOperators))
 	e.stop(t)
-	_, _, err = command(t, "healthcheck", "--url="+e.url+"/-/healthy")
+	_, _, err := command(t, "healthcheck")
 	require.ErrorContains(t, err, "connection refused")
+}
 
-	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
-	t.Cleanup(sick.Close)
-	_, _, err = command(t, "healthcheck", "--url="+sick.URL)
-	require.EqualError(t, err, "checking the health: "+sick.URL+" responded with 503 Service Unavailable")
+// TestHealthcheckOfTLSAndPassword checks an exporter that the command has neither a
+// certificate nor a password for, with the environment of the exporter.
+func TestHealthcheckOfTLSAndPassword(t *testing.T) {
+	certFile, keyFile, _ := certificate(t)
+	server := fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q", certFile, keyFile)
+	users := "basic_auth_users: {prometheus: " + passwordHash + "}\n"
+	api := startAPI(t)
+	teams := file(t, "teams.yml", api.config("acme"))
+	for name, text := range map[string]string{
+		"TLS": server + "}\n", "passwords": users, "TLS and passwords": server + "}\n" + users,
+		"client certificates": server + fmt.Sprintf(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: %q}\n", certFile),
+	} {
+		t.Run(name, func(t *testing.T) {
+			webConfig := file(t, "web.yml", text)
+			e := startExporter(t, "--config.file="+teams, "--web.config.file="+webConfig)
+			t.Setenv(healthcheck.ListenAddressVariable, strings.TrimPrefix(e.url, "http://"))
+			t.Setenv(healthcheck.WebConfigVariable, webConfig)
+			_, _, err := command(t, "healthcheck")
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestSimulate(t *testing.T) {
@@ -868,12 +947,12 @@ func TestNPSExport(t *testing.T) {
 	report := []string{"nps-export", "--config.file=" + path, "--team=beta", "--start=2021-11-01", "--end=2021-12-01"}
 
 	_, _, err := command(t, report...)
-	require.EqualError(t, err, "--user-type is needed: one of all, promoter, passive, detractor")
+	require.EqualError(t, err, "--user-type is required: use one of all, promoter, passive, detractor")
 	_, _, err = command(t, append(report, "--user-type=critic")...)
 	require.EqualError(t, err, `--user-type "critic" is unknown: use one of all, promoter, passive, detractor: see chattonic_exporter nps-export --help`)
 	report = append(report, "--user-type=detractor")
 	_, _, err = command(t, report...)
-	require.EqualError(t, err, "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	require.EqualError(t, err, "the question cannot be asked, because the input is no terminal: use --yes")
 	assert.Zero(t, api.Calls("beta", chattonic.EndpointNPS))
 
 	stdout, stderr, err := command(t, append(report, "--yes")...)
@@ -885,10 +964,10 @@ func TestNPSExport(t *testing.T) {
 		Window: chattonic.Window{Start: time.Date(2021, 11, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)},
 	}}, api.Exports())
 
-	// A limit of the time that a call may take holds for this one, too.
+	// The timeout of API calls applies.
 	require.NoError(t, api.SetFault("beta", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	_, _, err = command(t, append(report, "--yes", "--chattonic.request-timeout=300ms")...)
-	require.EqualError(t, err, "the e-mail may have been sent or not, and it was not tried again: requesting the nps_export endpoint: no complete answer before the timeout")
+	require.EqualError(t, err, "it is not known whether the e-mail was sent: look in the mailbox before you try again: requesting the nps_export endpoint: no complete answer before the timeout")
 }
 
 func TestBackfill(t *testing.T) {
@@ -904,7 +983,7 @@ func TestBackfill(t *testing.T) {
 	assert.Equal(t, 1, api.Calls("beta", chattonic.EndpointOperators))
 	assert.NoFileExists(t, output)
 
-	// Limits of calls hold for these, too.
+	// The limits of API calls apply.
 	_, _, err = command(t, append(past, "--chattonic.max-body-size=100B")...)
 	require.ErrorContains(t, err, "the answer has more than 100 bytes")
 	assert.NoDirExists(t, output+".partial")
@@ -925,7 +1004,7 @@ func TestBackfill(t *testing.T) {
 	require.EqualError(t, err, "--output "+output+" exists: name another file, or remove it")
 }
 
-// TestWebFlags holds that what is served can be narrowed by flags.
+// TestWebFlags checks the flags that limit what is served.
 func TestWebFlags(t *testing.T) {
 	api := startAPI(t)
 	path := file(t, "teams.yml", api.config("acme"))
@@ -946,7 +1025,7 @@ func TestWebFlags(t *testing.T) {
 			}
 		}()
 		require.Eventually(t, func() bool { return api.Calls("acme", chattonic.EndpointOperators) > before }, waitTimeout, 5*time.Millisecond)
-		if !limited { // where it is, the first scrape waits until the second has been refused
+		if !limited { // with a limit the first scrape waits until the second has been refused
 			time.AfterFunc(300*time.Millisecond, func() { close(answers) })
 		}
 		second, _ = get(t, e.url+"/metrics")
@@ -962,8 +1041,8 @@ func TestWebFlags(t *testing.T) {
 	assert.Equal(t, []int{http.StatusNotFound, http.StatusOK, http.StatusServiceUnavailable}, []int{reload, profile, second})
 }
 
-// TestStatusPage holds that the pages are there by default, are about what the
-// exporter was asked for, and can be switched off.
+// TestStatusPage checks that the pages exist by default, show the last scrape, and
+// can be switched off.
 func TestStatusPage(t *testing.T) {
 	api := startAPI(t)
 	path := file(t, "teams.yml", api.config("acme"))
@@ -985,12 +1064,11 @@ func TestStatusPage(t *testing.T) {
 	assert.NotContains(t, page, "acme")
 }
 
-// hiddenToken is what TestTokenIsNowhere looks for.
+// hiddenToken is the token that TestTokenIsNowhere searches for.
 const hiddenToken = "unique-t0ken-Zq9wX4"
 
-// startProgram runs the test binary as the exporter in a process of its own, and
-// returns its URL, and what it has written when it is ended by a signal that
-// makes it tell of all its goroutines.
+// startProgram runs the test binary as the exporter in a new process. The function
+// end stops it with a dump of all goroutines, and returns its output.
 func startProgram(t *testing.T, environment []string, args ...string) (url string, process *os.Process, end func() string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -1019,7 +1097,7 @@ func startProgram(t *testing.T, environment []string, args ...string) (url strin
 	}
 }
 
-// tokenFaults are answers of an API that fails, and some that quote the token.
+// tokenFaults returns answers that fail, and answers that quote the token.
 func tokenFaults(elsewhere string) map[string]simulator.Fault {
 	quote := func(status int, contentType, body string) simulator.Fault {
 		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -1051,9 +1129,8 @@ func tokenFaults(elsewhere string) map[string]simulator.Fault {
 	}
 }
 
-// TestTokenIsNowhere gives the token in each way there is, has the API accept
-// and refuse and quote it, and looks for it wherever the exporter says
-// something.
+// TestTokenIsNowhere configures the token in every way, lets the API accept, refuse
+// and quote it, and searches all output of the exporter for it.
 func TestTokenIsNowhere(t *testing.T) {
 	elsewhere := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(elsewhere.Close)
@@ -1101,7 +1178,7 @@ func TestTokenIsNowhere(t *testing.T) {
 			}
 			assert.Contains(t, texts["/debug/pprof/cmdline"], "--web.enable-pprof")
 			if config != "" {
-				// The token in places where it does not belong.
+				// The token in the wrong places.
 				for i, text := range []string{"teams: " + hiddenToken, hiddenToken + ": 1", "teams: [{codename: acme, base_url: 'http://x', http_client: {authorization: " + hiddenToken + "}}]", "\t" + hiddenToken} {
 					write(t, config, text)
 					resp, err := client.Post(url+"/-/reload", "", nil)
@@ -1129,8 +1206,7 @@ func TestTokenIsNowhere(t *testing.T) {
 	}
 }
 
-// unpacked is the text itself, or what it holds where it is packed, as profiles
-// are.
+// unpacked returns the text, decompressed if it is compressed, as profiles are.
 func unpacked(t *testing.T, text string) string {
 	t.Helper()
 	if !strings.HasPrefix(text, "\x1f\x8b") {

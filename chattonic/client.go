@@ -243,7 +243,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 		return resp.StatusCode, pause, &failure
 	}
 	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
-	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}
+	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header, contentType: resp.Header.Get("Content-Type")}
 	if resp.Request != nil {
 		answer.sent = resp.Request.Header // includes headers that transports added
 	}
@@ -316,11 +316,15 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return -1
 }
 
-// checkRedirect returns a CheckRedirect function that refuses redirects to another
-// host, because the redirected request carries the access token. next is the
+// checkRedirect lets a redirect stay on its host, because the access token goes
+// where the request goes. An NPS export follows none: each request can send an
+// e-mail. next is the
 // CheckRedirect function of the original HTTP client, or nil.
 func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
+		if via[0].Body != nil { // an NPS export: see once
+			return http.ErrUseLastResponse
+		}
 		from, to := via[len(via)-1].URL, req.URL
 		loop := slices.ContainsFunc(via, func(earlier *http.Request) bool { return earlier.URL.String() == to.String() })
 		switch {
@@ -331,9 +335,6 @@ func checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.R
 		}
 		// net/http drops this header after 301, 302 and 303.
 		req.Header.Set("Content-Type", via[0].Header.Get("Content-Type"))
-		if via[0].Body != nil { // see emptyBody
-			req.Body = io.NopCloser(emptyBody(EndpointNPS))
-		}
 		if next == nil {
 			return nil
 		}

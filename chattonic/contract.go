@@ -41,6 +41,8 @@ type response struct {
 	body io.Reader
 	size int64       // of the body in bytes, or -1 if unknown
 	sent http.Header // headers of the request, which may contain secrets
+
+	contentType string // the header
 }
 
 // safeName returns an undocumented member name, or hiddenName if it must not be shown.

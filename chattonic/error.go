@@ -95,6 +95,8 @@ func statusError(e Endpoint, status int) Error {
 	detail := fmt.Sprintf("HTTP %d", status)
 	if advice := statusAdvice[status]; advice != "" {
 		detail += ", " + advice
+	} else if status/100 == 3 && status != http.StatusNotModified && !e.repeatable() {
+		detail += ", a redirect, which an NPS export does not follow: check the base URL and that the access token is current"
 	}
 	retryable := false
 	switch status {

@@ -132,22 +132,6 @@ func TestNPSExportIsNotSentTwiceOnAClosedConnection(t *testing.T) {
 	}
 }
 
-func TestNPSExportIsNotSentTwiceAfterARedirect(t *testing.T) {
-	t.Parallel()
-	server, via := newWire(t, func(connection int, path string) string {
-		switch {
-		case strings.HasSuffix(path, "export"):
-			return "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
-		case connection == 0:
-			return ""
-		}
-		return framed(`{}`)
-	})
-	err := newClient(t, server.url(), via).ExportNPS(t.Context(), november, chattonic.UserTypeAll)
-	assert.Equal(t, chattonic.CauseConnection, asError(t, err).Cause)
-	assert.Equal(t, []string{"export", "elsewhere"}, server.requests())
-}
-
 func TestNPSExportIsNeverRetried(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{

@@ -1,6 +1,7 @@
 package chattonic_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -28,19 +29,67 @@ func TestExportNPSUserTypes(t *testing.T) {
 	assert.Equal(t, []string{"all", "promoter", "passive", "detractor"}, asked)
 }
 
-// No answer is documented, so each body means success unless it says otherwise.
+// No answer is documented, so an answer is a success unless it shows a failure.
 func TestExportNPSAnswers(t *testing.T) {
 	t.Parallel()
-	for body, refused := range map[string]bool{
-		``: false, `null`: false, `[]`: false, `{}`: false, `OK`: false, `<html>`: false, `{"status": true}`: false, `{"status": null}`: false,
-		`{"STATUS": false}`: false, `{"status": false, "status": true}`: true,
-		`{"status": false}`: true, ` {"message": "no", "status": false}`: true,
+	const (
+		html    = "the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current"
+		status  = `Chat-Tonic refused: "status" is false`
+		success = `Chat-Tonic refused: "success" is false`
+	)
+	for _, c := range []struct{ contentType, body, want string }{
+		{"", ``, ""},
+		{"", `null`, ""},
+		{"", `[]`, ""},
+		{"", `{}`, ""},
+		{"", `OK`, ""},
+		{"text/plain; charset=utf-8", `a < b`, ""},
+		{"application/json", `{"status": true, "success": true}`, ""},
+		{"", `{"status": null}`, ""},
+		{"", `{"status": "ok", "success": 1}`, ""},
+		{"", `{"STATUS": false, "sent": false}`, ""},
+		{"", `{"message": "status", "other": false}`, ""},
+		{"", `["status", false]`, ""},
+		{"", `{"status": false}`, status},
+		{"", ` {"message": "no", "status": false}`, status},
+		{"", `{"status": false, "status": true}`, status},
+		{"", `{"status": true, "status": false}`, status},
+		{"", `{"status": "ok", "success": false}`, success},
+		{"", `{"success": false, "error": "nope"}`, success},
+		{"", `{"data": [{"success": false}]}`, success},
+		{"", "\ufeff{\"success\": false}", success},
+		{"", `{"status": false`, status},
+		{"text/html", ``, html},
+		{"Text/HTML; charset=utf-8", `Please log in`, html},
+		{"text/html;;", `Please log in`, html},
+		{"application/json", `<html>`, html},
+		{"", "\ufeff \r\n<!DOCTYPE html>", html},
 	} {
-		err := newClient(t, baseURL, constant(200, body)).ExportNPS(t.Context(), november, chattonic.UserTypeAll)
-		if refused {
-			assert.Equal(t, answerError(chattonic.EndpointNPS, `Chat-Tonic refused: "status" is false`), err, body)
+		err := newClient(t, baseURL, constant(200, c.body, "Content-Type", c.contentType)).ExportNPS(t.Context(), november, chattonic.UserTypeAll)
+		if c.want == "" {
+			assert.NoError(t, err, c.body)
 		} else {
-			assert.NoError(t, err, body)
+			assert.Equal(t, answerError(chattonic.EndpointNPS, c.want), err, c.body)
 		}
+	}
+}
+
+// A redirect leads to a login page more often than to the export.
+func TestExportNPSFollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	for status, location := range map[int]string{301: "/login", 302: "https://elsewhere.example/", 303: "", 307: "/login", 308: "/login"} {
+		requests := 0
+		via := transport(func(*http.Request) (*http.Response, error) {
+			if requests++; requests > 1 {
+				return answer(200, ""), nil
+			}
+			return answer(status, "", "Location", location), nil
+		})
+		err := newClient(t, baseURL, via).ExportNPS(t.Context(), november, chattonic.UserTypeAll)
+		assert.Equal(t, chattonic.Error{
+			Endpoint: chattonic.EndpointNPS, StatusCode: status, Cause: chattonic.CauseStatus,
+			Detail: fmt.Sprintf("HTTP %d, a redirect, which an NPS export does not follow: check the base URL and that the access token is current", status),
+		}, err)
+		assert.Equal(t, 1, requests)
 	}
 }

@@ -1,7 +1,7 @@
-// Package check is the command that asks each team once, and says what comes
-// back: whether it can be reached, what its answers hold, how they depart from
-// the documented ones, and what scraping it costs. There is the command that
-// looks at a configuration file alone, too.
+// Package check is the command that requests the statistics of each team once
+// and reports whether the API answers, what the answers contain, how they
+// differ from the documented format, and how many calls scraping needs. It
+// also has the command that checks a configuration file.
 package check
 
 import (
@@ -27,8 +27,8 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-// few is how many teams are asked at a time: a check is in no hurry.
-const few = 4
+// maxTeams is the maximum number of teams that are checked concurrently.
+const maxTeams = 4
 
 // The values of Options.Output.
 const (
@@ -36,20 +36,20 @@ const (
 	outputJSON = "json"
 )
 
-// Options say what is checked, and how it is said.
+// Options configure the check.
 type Options struct {
 	cli.Client
 
-	// Output is the form of the report: text or json.
+	// Output is the format of the report: text or json.
 	Output string
-	// ScrapeInterval is how often a Prometheus server is to scrape, and Servers
-	// is how many do: from them follows how many calls that makes.
+	// ScrapeInterval is the scrape interval of a Prometheus server, and Servers is
+	// the number of servers. The number of API calls depends on them.
 	ScrapeInterval time.Duration
 	Servers        int
 
-	// UserAgent is what requests say they come from.
+	// UserAgent is the User-Agent header of requests.
 	UserAgent string
-	// Out is where the report goes.
+	// Out receives the report.
 	Out io.Writer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -58,12 +58,12 @@ type Options struct {
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	o.Client.Flags(cmd)
-	cmd.Flag("output", "Form of the report: text or json.").Default(outputText).EnumVar(&o.Output, outputText, outputJSON)
-	cmd.Flag("scrape-interval", "Scrape interval of a Prometheus server, to tell how many API calls that makes.").Default("60s").DurationVar(&o.ScrapeInterval)
-	cmd.Flag("servers", "Number of Prometheus servers that scrape.").Default("1").IntVar(&o.Servers)
+	cmd.Flag("output", "Format of the report: text or json.").Default(outputText).EnumVar(&o.Output, outputText, outputJSON)
+	cmd.Flag("scrape-interval", "Scrape interval of a Prometheus server, to calculate the number of API calls.").Default("60s").DurationVar(&o.ScrapeInterval)
+	cmd.Flag("servers", "Number of Prometheus servers that scrape, to calculate the number of API calls.").Default("1").IntVar(&o.Servers)
 }
 
-// Config says that a configuration file is valid, or fails.
+// Config checks a configuration file and prints whether it is valid.
 func Config(path string, out io.Writer) error {
 	c, err := config.Load(path)
 	if err != nil {
@@ -73,8 +73,8 @@ func Config(path string, out io.Writer) error {
 	return err
 }
 
-// Run asks all teams and reports. It fails when not all was read of each, and
-// reports nothing when ctx ends before it is done.
+// Run requests the statistics of all teams and writes the report. It returns
+// an error if an API request failed. If ctx ends early, it writes no report.
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -90,27 +90,27 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	report := Report{ScrapeIntervalSeconds: o.ScrapeInterval.Seconds(), Servers: o.Servers, Teams: make([]Team, len(c.Teams))}
-	calls, teams := semaphore.NewWeighted(o.MaxCalls), semaphore.NewWeighted(few)
-	var asking sync.WaitGroup
+	calls, teams := semaphore.NewWeighted(o.MaxCalls), semaphore.NewWeighted(maxTeams)
+	var running sync.WaitGroup
 	for i, t := range c.Teams {
 		if teams.Acquire(ctx, 1) != nil {
 			break
 		}
-		asking.Go(func() {
+		running.Go(func() {
 			defer teams.Release(1)
 			report.Teams[i] = o.team(ctx, t, calls)
 		})
 	}
-	asking.Wait()
+	running.Wait()
 	if ctx.Err() != nil {
-		return fmt.Errorf("checking the teams: %w before all were asked", context.Cause(ctx))
+		return fmt.Errorf("checking the teams: %w before all had answered", context.Cause(ctx))
 	}
 	failed := report.sum()
 	if err := o.write(&report); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if failed != nil {
-		return errors.New("not all was read of " + strings.Join(failed, ", ") + "; the report says why")
+		return errors.New("API requests failed for these teams: " + strings.Join(failed, ", ") + ": see the report")
 	}
 	return nil
 }
@@ -126,24 +126,24 @@ func (o *Options) write(r *Report) error {
 	return err
 }
 
-// team asks a team.
+// team checks a team.
 func (o *Options) team(ctx context.Context, t config.Team, limit *semaphore.Weighted) Team {
 	client, httpClient, err := teams.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody), chattonic.WithClock(o.Now))
 	if err != nil {
 		return failedTeam(t, err)
 	}
 	defer httpClient.CloseIdleConnections()
-	recorded := &recorder{api: client, options: o, limit: limit, calls: make(map[asked]call)}
+	recorded := &recorder{api: client, options: o, limit: limit, calls: make(map[callKey]call)}
 	team := collector.NewTeam(teams.Settings(t, recorded))
 	answers := collector.New(ctx, log.NewNopLogger(), o.Now, team).Fetch()
 	series, err := count(answers)
 	if err != nil {
 		return failedTeam(t, err)
 	}
-	return o.judge(t, recorded.calls, series)
+	return o.summarize(t, recorded.calls, series)
 }
 
-// count returns how many series the answers make.
+// count returns the number of series of the answers.
 func count(answers collector.Answers) (int, error) {
 	var page lines
 	w := exposition.NewWriter(&page, false)
@@ -155,29 +155,29 @@ func count(answers collector.Answers) (int, error) {
 	return page.samples, err
 }
 
-// lines counts the lines of a page that are samples.
+// lines counts the samples on a page.
 type lines struct {
 	samples int
-	within  bool // a line has begun
+	inLine  bool // the line has begun
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	for _, c := range p {
-		if !l.within && c != '#' && c != '\n' {
+		if !l.inLine && c != '#' && c != '\n' {
 			l.samples++
 		}
-		l.within = c != '\n'
+		l.inLine = c != '\n'
 	}
 	return len(p), nil
 }
 
-// asked is what a call asks for.
-type asked struct {
+// callKey identifies a call.
+type callKey struct {
 	endpoint chattonic.Endpoint
 	window   string
 }
 
-// call is the outcome of a call.
+// call is the result of a call.
 type call struct {
 	window  chattonic.Window
 	latency time.Duration
@@ -185,29 +185,29 @@ type call struct {
 	err     error
 }
 
-// recorder reads from an API and records the calls.
+// recorder is an API that records the calls.
 type recorder struct {
 	api     collector.API
 	options *Options
 	limit   *semaphore.Weighted
 
 	mu    sync.Mutex
-	calls map[asked]call
+	calls map[callKey]call
 }
 
 // Read makes a call.
 func (r *recorder) Read(ctx context.Context, e chattonic.Endpoint, w chattonic.Window) (chattonic.Answer, error) {
-	made := call{window: w}
-	if made.err = r.limit.Acquire(ctx, 1); made.err == nil {
+	result := call{window: w}
+	if result.err = r.limit.Acquire(ctx, 1); result.err == nil {
 		defer r.limit.Release(1)
 		ctx, cancel := context.WithTimeout(ctx, r.options.RequestTimeout)
 		defer cancel()
 		start := r.options.Now()
-		made.answer, made.err = r.api.Read(ctx, e, w)
-		made.latency = r.options.Now().Sub(start)
+		result.answer, result.err = r.api.Read(ctx, e, w)
+		result.latency = r.options.Now().Sub(start)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calls[asked{e, w.Name}] = made
-	return made.answer, made.err
+	r.calls[callKey{e, w.Name}] = result
+	return result.answer, result.err
 }

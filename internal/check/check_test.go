@@ -35,20 +35,20 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// noon is the present of the tests.
+// noon is the current time of the tests.
 var noon = time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
 
 const secret = "s3cr3t_t0ken"
 
-// fixture is a simulated Chat-Tonic and what is checked of it.
+// fixture is a simulated Chat-Tonic with options for a check.
 type fixture struct {
 	*simulator.Server
 	options Options
 	out     bytes.Buffer
 }
 
-// start simulates teams that answer as documented, and busy, whose operators are
-// at work, and configures some of them.
+// start simulates teams with the documented answers and the team busy with
+// active operators, and configures the given teams.
 func start(t *testing.T, teams string) *fixture {
 	t.Helper()
 	var simulated []simulator.Team
@@ -75,7 +75,7 @@ func start(t *testing.T, teams string) *fixture {
 	return f
 }
 
-// report runs the check and reads its JSON, strictly.
+// report runs the check and decodes its JSON strictly.
 func (f *fixture) report(t *testing.T) (r Report, err error) {
 	t.Helper()
 	f.out.Reset()
@@ -86,12 +86,13 @@ func (f *fixture) report(t *testing.T) (r Report, err error) {
 	return r, err
 }
 
-func (f *fixture) meet(t *testing.T, team string, e chattonic.Endpoint, fault simulator.Fault) {
+func (f *fixture) setFault(t *testing.T, team string, e chattonic.Endpoint, fault simulator.Fault) {
 	t.Helper()
 	require.NoError(t, f.SetFault(team, e, fault))
 }
 
-// edited is the documented answer of the operators with a part of it changed.
+// edited returns the documented answer of the operators endpoint with a
+// change.
 func edited(t *testing.T, old, changed string) simulator.Fault {
 	t.Helper()
 	text := string(simulator.OperatorsFixture())
@@ -111,16 +112,16 @@ func TestText(t *testing.T) {
 	f := start(t, several)
 	f.options.Output, f.options.Servers = outputText, 2
 	load := f.options.Load
-	f.options.Load = func() (*config.Config, error) { // and then a file goes away
+	f.options.Load = func() (*config.Config, error) { // a file is removed after it was read
 		c, err := load()
 		c.Teams[3].HTTPClient.TLSConfig.CAFile = "testdata/none.pem"
 		return c, err
 	}
 	strange := edited(t, `"status": "online"`, `"status": "lunch\u001b[2J`+strings.Repeat("n", 40)+`", "shift": 1, "onlineTime2": 1, "a b": 1`)
 	strange.Body = bytes.Replace(strange.Body, []byte(`"awayTime": 0,`), nil, 1)
-	f.meet(t, "beta", chattonic.EndpointOperators, strange)
+	f.setFault(t, "beta", chattonic.EndpointOperators, strange)
 	err := Run(t.Context(), f.options)
-	require.EqualError(t, err, "not all was read of gamma, delta; the report says why")
+	require.EqualError(t, err, "API requests failed for these teams: gamma, delta: see the report")
 	assert.Equal(t, 1, usage.ExitCode(err))
 	const golden = "testdata/several.txt"
 	if *update {
@@ -183,7 +184,7 @@ func everything() string {
 	return strings.Join(names, ", ")
 }
 
-// TestSeries holds the number of series to the page that the exporter serves.
+// TestSeries compares the number of series with a page of the exporter.
 func TestSeries(t *testing.T) {
 	page, err := os.ReadFile("../web/testdata/documented.txt")
 	require.NoError(t, err)
@@ -228,9 +229,9 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, "  - codename: acme\n  - codename: beta\n")
 			f.options.RequestTimeout = 300 * time.Millisecond
-			f.meet(t, "beta", "", c.fault)
+			f.setFault(t, "beta", "", c.fault)
 			got, err := f.report(t)
-			require.EqualError(t, err, "not all was read of beta; the report says why")
+			require.EqualError(t, err, "API requests failed for these teams: beta: see the report")
 			assert.True(t, got.Teams[0].OK, "the other team")
 			team := got.Teams[1]
 			assert.False(t, team.OK)
@@ -243,31 +244,31 @@ func TestFailures(t *testing.T) {
 			assert.Nil(t, team.States)
 			assert.Nil(t, team.DashboardRows)
 			assert.Nil(t, team.DurationUnit)
-			assert.Equal(t, 1+2*2+2, team.Series, "up, of each endpoint that it failed and how long that took, and the window's two ends")
+			assert.Equal(t, 1+2*2+2, team.Series, "up, success and duration of each endpoint, and start and end of the window")
 			assert.NotContains(t, fmt.Sprint(team), "the body")
 		})
 	}
 }
 
-// TestOneAnswerTells holds that a call that was answered tells more of the way to
-// the API than one that failed, whichever comes first.
-func TestOneAnswerTells(t *testing.T) {
+// TestSuccessTakesPrecedence checks that a successful call sets Reachable and
+// TokenAccepted, whatever the order of the calls.
+func TestSuccessTakesPrecedence(t *testing.T) {
 	for _, failing := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
 		f := start(t, "  - codename: acme\n")
-		f.meet(t, "acme", failing, simulator.Fault{Status: 401})
+		f.setFault(t, "acme", failing, simulator.Fault{Status: 401})
 		got, err := f.report(t)
 		require.Error(t, err)
 		assert.Equal(t, new(true), got.Teams[0].Reachable)
 		assert.Equal(t, new(true), got.Teams[0].TokenAccepted)
 		f.options.RequestTimeout = 200 * time.Millisecond
-		f.meet(t, "acme", failing, simulator.Fault{Delay: time.Hour})
+		f.setFault(t, "acme", failing, simulator.Fault{Delay: time.Hour})
 		got, err = f.report(t)
 		require.Error(t, err)
 		assert.Equal(t, new(true), got.Teams[0].Reachable)
 	}
 }
 
-// TestNoRequest is about a team for which no request can be made.
+// TestNoRequest checks a team for which no request can be made.
 func TestNoRequest(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(secret), 0o600))
@@ -288,10 +289,10 @@ func TestNoRequest(t *testing.T) {
 
 func TestContract(t *testing.T) {
 	f := start(t, "  - {codename: acme, windows: [24h, 1h]}\n  - {codename: beta}\n")
-	f.meet(t, "acme", chattonic.EndpointOperators, edited(t, `"queryPending": 0`, `"queryPending": -1, "`+secret+`": 1, "total": 2`))
-	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Body: []byte(`[{"date": "0", "resolved": -3}, {"date": "1", "resolved": -4}]`)})
+	f.setFault(t, "acme", chattonic.EndpointOperators, edited(t, `"queryPending": 0`, `"queryPending": -1, "`+secret+`": 1, "total": 2`))
+	f.setFault(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Body: []byte(`[{"date": "0", "resolved": -3}, {"date": "1", "resolved": -4}]`)})
 	got, err := f.report(t)
-	require.NoError(t, err, "it is read nevertheless")
+	require.NoError(t, err, "it is no failure")
 	acme := got.Teams[0]
 	for _, c := range []Call{acme.Calls[0], acme.Calls[2]} {
 		assert.Equal(t, []string{"?", "total"}, c.UnknownFields, "a quoted token is not shown")
@@ -324,20 +325,20 @@ func TestDurationUnits(t *testing.T) {
 				settings = ", " + c.settings
 			}
 			f := start(t, "  - {codename: acme"+settings+"}\n")
-			f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: fmt.Appendf(nil, `{"operators": [{"_id": "a", "onlineTime": %s}, {"_id": "b"}]}`, c.online)})
+			f.setFault(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: fmt.Appendf(nil, `{"operators": [{"_id": "a", "onlineTime": %s}, {"_id": "b"}]}`, c.online)})
 			got, err := f.report(t)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, got.Teams[0].DurationUnit)
 		})
 	}
 	f := start(t, "  - {codename: acme}\n")
-	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [{"_id": "a", "onlineTime": 1, "awayTime": 3, "freeTime": 2}]}`)})
+	f.setFault(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [{"_id": "a", "onlineTime": 1, "awayTime": 3, "freeTime": 2}]}`)})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, "operators.awayTime", got.Teams[0].DurationUnit.LargestField)
 }
 
-// TestWindowWithoutLength asks for today as it begins.
+// TestWindowWithoutLength checks the window today at midnight.
 func TestWindowWithoutLength(t *testing.T) {
 	f := start(t, "  - {codename: acme, windows: [today]}\n")
 	f.options.Now = func() time.Time { return time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC) }
@@ -348,22 +349,22 @@ func TestWindowWithoutLength(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	f := start(t, "  - {codename: acme, windows: [24h, 1h]}\n")
-	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [
+	f.setFault(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": [
 		{"_id": "a", "status": "online"}, {"_id": "b", "status": "lunch"}, {"_id": "c"}, {"_id": "d", "status": "online"}, {"_id": "a", "status": "lunch"}]}`)})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, []State{{"online", 2}, {"", 1}, {"lunch", 1}}, got.Teams[0].States)
-	assert.Equal(t, new(4), got.Teams[0].Operators, "who comes twice counts once")
+	assert.Equal(t, new(4), got.Teams[0].Operators, "a duplicate counts once")
 
-	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": []}`)})
+	f.setFault(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"operators": []}`)})
 	got, err = f.report(t)
 	require.NoError(t, err)
 	assert.Equal(t, []State{}, got.Teams[0].States)
 	assert.Equal(t, new(0), got.Teams[0].Operators)
 }
 
-// TestCallsPerHour holds the formula to what scrapes do: each asks unless an
-// answer is younger than the ttl.
+// TestCallsPerHour compares the formula with simulated scrapes. Each makes a
+// call unless an answer is younger than the ttl.
 func TestCallsPerHour(t *testing.T) {
 	for _, c := range []struct {
 		interval, ttl time.Duration
@@ -384,7 +385,7 @@ func TestCallsPerHour(t *testing.T) {
 	} {
 		o := Options{ScrapeInterval: c.interval, Servers: c.servers}
 		assert.InDelta(t, c.want, o.callsPerHour(c.ttl), 1e-9, "%+v", c)
-		// No way to spread the servers over the interval makes more calls.
+		// The maximum over all offsets between the servers.
 		const step = 5 * time.Second
 		most := 0
 		for shift := time.Duration(0); shift < c.interval && c.servers <= 2 && c.interval <= time.Minute; shift += step {
@@ -415,13 +416,14 @@ func TestCallsPerHourOfATeam(t *testing.T) {
 	assert.Equal(t, 2, got.Servers)
 }
 
-// TestLatency has one endpoint be slow, by the clock of the check.
+// TestLatency checks the latency of a slow endpoint with the clock of the
+// check.
 func TestLatency(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
 	var passed atomic.Int64 // nanoseconds
-	f.options.MaxCalls = 1  // so that no other call is under way when time passes
+	f.options.MaxCalls = 1  // no other call runs while time passes
 	f.options.Now = func() time.Time { return noon.Add(time.Duration(passed.Load())) }
-	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	f.setFault(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		passed.Add(int64(1500 * time.Millisecond))
 		_, _ = w.Write(simulator.DashboardFixture())
 	})})
@@ -431,21 +433,21 @@ func TestLatency(t *testing.T) {
 	assert.Zero(t, got.Teams[0].Calls[0].LatencySeconds)
 }
 
-// TestLatencyByTheRealClock holds that there is a clock where none is given.
+// TestLatencyByTheRealClock checks the default clock.
 func TestLatencyByTheRealClock(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
 	f.options.Now = nil
-	f.meet(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Delay: 50 * time.Millisecond})
+	f.setFault(t, "acme", chattonic.EndpointDashboard, simulator.Fault{Delay: 50 * time.Millisecond})
 	got, err := f.report(t)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, got.Teams[0].Calls[1].LatencySeconds, 0.05)
 	assert.Positive(t, got.Teams[0].Calls[0].LatencySeconds)
 }
 
-// TestFewAtATime counts the teams that are asked at the same time, and the calls
-// where these are fewer.
-func TestFewAtATime(t *testing.T) {
-	for maxCalls, want := range map[int64]int64{100: few, 2: 2} {
+// TestConcurrency counts the concurrent teams, and the concurrent calls if
+// their limit is lower.
+func TestConcurrency(t *testing.T) {
+	for maxCalls, want := range map[int64]int64{100: maxTeams, 2: 2} {
 		f := start(t, "  - codename: acme\n  - codename: beta\n  - codename: gamma\n  - codename: delta\n  - codename: epsilon\n  - codename: zeta\n")
 		f.options.MaxCalls = maxCalls
 		load := f.options.Load
@@ -458,10 +460,10 @@ func TestFewAtATime(t *testing.T) {
 		}
 		var flying, most atomic.Int64
 		release := make(chan struct{})
-		reached := sync.OnceFunc(func() { // and leaves time for more than may come
+		reached := sync.OnceFunc(func() { // leaves time for excess calls
 			time.AfterFunc(100*time.Millisecond, func() { close(release) })
 		})
-		f.meet(t, "", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		f.setFault(t, "", chattonic.EndpointDashboard, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			now := flying.Add(1)
 			for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				continue
@@ -480,19 +482,19 @@ func TestFewAtATime(t *testing.T) {
 	}
 }
 
-func TestEndsWithItsContext(t *testing.T) {
+func TestContextEndsTheCheck(t *testing.T) {
 	f := start(t, "  - codename: acme\n  - codename: beta\n  - codename: gamma\n  - codename: delta\n  - codename: epsilon\n")
 	f.options.RequestTimeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	f.meet(t, "", "", simulator.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	f.setFault(t, "", "", simulator.Fault{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})})
 	err := Run(ctx, f.options)
-	require.EqualError(t, err, "checking the teams: context canceled before all were asked")
+	require.EqualError(t, err, "checking the teams: context canceled before all had answered")
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 1, usage.ExitCode(err))
-	assert.Empty(t, f.out.String(), "nothing is half said")
+	assert.Empty(t, f.out.String(), "no partial report")
 }
 
 type brokenWriter struct{}
@@ -512,22 +514,22 @@ func TestAnswer(t *testing.T) {
 	assert.Equal(t, []string{"yes", "no", "not known"}, []string{answer(new(true)), answer(new(false)), answer(nil)})
 }
 
-// TestTextOfFailure is about a team of which nothing was read.
+// TestTextOfFailure checks the text for a team without answers.
 func TestTextOfFailure(t *testing.T) {
 	f := start(t, "  - codename: acme\n")
 	f.options.Output = outputText
-	f.meet(t, "acme", "", simulator.Fault{Status: 500})
+	f.setFault(t, "acme", "", simulator.Fault{Status: 500})
 	require.Error(t, Run(t.Context(), f.options))
 	text := f.out.String()
-	assert.Contains(t, text, "token accepted  not known\n")
+	assert.Contains(t, text, "token accepted      not known\n")
 	assert.NotContains(t, text, "as documented")
-	assert.Contains(t, text, "All was read of 0 of 1 teams.")
+	assert.Contains(t, text, "All API requests succeeded for 0 of 1 teams.")
 
-	f.meet(t, "acme", "", simulator.Fault{})
-	f.meet(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"status": true, "operators": [], "queryPending": 0}`)})
+	f.setFault(t, "acme", "", simulator.Fault{})
+	f.setFault(t, "acme", chattonic.EndpointOperators, simulator.Fault{Body: []byte(`{"status": true, "operators": [], "queryPending": 0}`)})
 	f.out.Reset()
 	require.NoError(t, Run(t.Context(), f.options))
-	assert.Contains(t, f.out.String(), "  operators       0\n")
+	assert.Contains(t, f.out.String(), "  operators           0\n")
 }
 
 func TestCannotWrite(t *testing.T) {
@@ -579,10 +581,10 @@ func TestUsage(t *testing.T) {
 	assert.Equal(t, 1, usage.ExitCode(err))
 }
 
-// TestJSONKeys holds that all keys are lower_snake.
+// TestJSONKeys checks that all keys are in lower snake case.
 func TestJSONKeys(t *testing.T) {
 	f := start(t, several)
-	f.meet(t, "beta", chattonic.EndpointOperators, edited(t, `"queryPending": 0`, `"queryPending": -1`))
+	f.setFault(t, "beta", chattonic.EndpointOperators, edited(t, `"queryPending": 0`, `"queryPending": -1`))
 	require.Error(t, Run(t.Context(), f.options))
 	keys := regexp.MustCompile(`"([^"]+)":`).FindAllStringSubmatch(f.out.String(), -1)
 	assert.Greater(t, len(keys), 100)

@@ -14,110 +14,111 @@ import (
 	"chattonic_exporter/internal/config"
 )
 
-// Report is what was found. Its JSON is the output of the command.
+// Report is the report. Its JSON is the output of the command.
 type Report struct {
-	// ScrapeIntervalSeconds and Servers are what CallsPerHour is for.
+	// CallsPerHour is calculated for ScrapeIntervalSeconds and Servers.
 	ScrapeIntervalSeconds float64 `json:"scrape_interval_seconds"`
 	Servers               int     `json:"servers"`
-	// CallsPerHour and Series are the sums over all teams.
+	// CallsPerHour and Series are sums over all teams.
 	CallsPerHour float64 `json:"calls_per_hour"`
 	Series       int     `json:"series"`
 	// Teams are in the order of the configuration.
 	Teams []Team `json:"teams"`
 }
 
-// Team is what was found of a team.
+// Team is the report on a team.
 type Team struct {
-	// Codename is the team's.
+	// Codename is the codename of the team.
 	Codename string `json:"codename"`
-	// OK says whether all was read.
+	// OK says whether all API requests succeeded.
 	OK bool `json:"ok"`
-	// Error says why the team could not be asked at all, and is empty where it
-	// was. What calls met stands with them.
+	// Error is the error if no request could be made, or empty. Errors of calls
+	// are in Calls.
 	Error string `json:"error"`
-	// Reachable says whether an HTTP server answered. It is null where no request
-	// could be made.
+	// Reachable says whether an HTTP server answered. It is null if no request
+	// could be result.
 	Reachable *bool `json:"reachable"`
-	// TokenAccepted says whether the API took the access token: true where it
-	// gave data for it, false where it answered 401 or 403 and gave none, and
-	// null where neither tells.
+	// TokenAccepted says whether the API accepted the access token: true if it
+	// returned data, false if it answered 401 or 403 and returned no data, null if
+	// neither happened.
 	TokenAccepted *bool `json:"token_accepted"`
-	// Calls are in the order of the windows and of the collectors in the
+	// Calls are in the order of the windows and the collectors in the
 	// configuration.
 	Calls []Call `json:"calls"`
-	// Operators is the number of operators in the first window's answer, and
-	// States counts them by state, most first. Without an answer they are null.
+	// Operators is the number of operators in the answer for the first window.
+	// States counts them by state, the most frequent first. Both are null without
+	// an answer.
 	Operators *int    `json:"operators"`
 	States    []State `json:"states"`
-	// DashboardRows is the number of rows in the first window's answer; null
-	// without one.
+	// DashboardRows is the number of rows in the answer for the first window, or
+	// null without an answer.
 	DashboardRows *int `json:"dashboard_rows"`
-	// DurationUnit says what the times of operators can count; null where no
-	// answer has any.
+	// DurationUnit says which units the times of operators can have. It is null if
+	// no answer contains times.
 	DurationUnit *DurationUnit `json:"duration_unit"`
-	// Series is the number of series that the team's metrics have, as the answers
-	// are now and without the exporter's own metrics.
+	// Series is the number of series of the team with the current answers, without
+	// the metrics of the exporter itself.
 	Series int `json:"series"`
-	// CallsPerHour is the most calls to the API that scraping makes, without
-	// those that are repeated because they failed.
+	// CallsPerHour is the maximum number of API calls by scrapes, without retries.
 	CallsPerHour float64 `json:"calls_per_hour"`
 }
 
-// Call is a call to the API.
+// Call is an API call.
 type Call struct {
 	// Endpoint is operators or dashboard.
 	Endpoint string `json:"endpoint"`
-	// Window is the window's name, and Start and End are what was asked for, in
-	// the team's time zone.
+	// Window is the name of the window. Start and End are its bounds in the time
+	// zone of the team.
 	Window string    `json:"window"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	// LatencySeconds is how long it took, with repetitions.
+	// LatencySeconds is the duration, including retries.
 	LatencySeconds float64 `json:"latency_seconds"`
-	// Error says why nothing was read; empty where it was.
+	// Error is the error, or empty if the call succeeded.
 	Error string `json:"error"`
 	// UnknownFields and MissingFields are those of chattonic.Contract.
 	UnknownFields []string `json:"unknown_fields"`
 	MissingFields []string `json:"missing_fields"`
-	// ImplausibleValues are what cannot be, in the configured duration unit.
+	// ImplausibleValues are fields with impossible values, in the configured
+	// duration unit.
 	ImplausibleValues []Implausible `json:"implausible_values"`
 }
 
-// Implausible is a field with values that cannot be.
+// Implausible is a field with impossible values.
 type Implausible struct {
-	// Field is the field, and Problem says what is wrong with it.
+	// Field is the name of the field. Problem says what is wrong.
 	Field   string `json:"field"`
 	Problem string `json:"problem"`
-	// Times is how many operators or rows have it.
+	// Times is the number of operators or rows with the problem.
 	Times int `json:"times"`
 }
 
 // State is a state of operators.
 type State struct {
-	// Status is the state as the API names it; empty where it gives none.
+	// Status is the state in the answer, or empty if it has none.
 	Status string `json:"status"`
-	// Operators is how many are in it.
+	// Operators is the number of operators in the state.
 	Operators int `json:"operators"`
 }
 
-// DurationUnit is what the times of operators can count: nobody is online longer
-// than the window.
+// DurationUnit says which units the times of operators can have. The limit is
+// the window: no operator is online for longer.
 type DurationUnit struct {
-	// Configured is the unit in the configuration, and ConfiguredPossible says
-	// whether it is a possible one.
+	// Configured is the unit in the configuration. ConfiguredPossible says whether
+	// it is possible.
 	Configured         string `json:"configured"`
 	ConfiguredPossible bool   `json:"configured_possible"`
-	// Possible are the units that it can be. Small times leave all of them open.
+	// Possible are the possible units. With small times, all units are.
 	Possible []string `json:"possible"`
-	// LargestField, LargestValue and LargestWindow are the time that is the
-	// largest in relation to its window.
+	// LargestField, LargestValue and LargestWindow describe the largest time in
+	// relation to its window.
 	LargestField  string  `json:"largest_field"`
 	LargestValue  float64 `json:"largest_value"`
 	LargestWindow string  `json:"largest_window"`
 }
 
-// sum completes the report, and returns the codenames of teams of which not all
-// was read.
+// sum calculates the sums, and returns the codenames of teams with failed API
+// requests.
 func (r *Report) sum() (failed []string) {
 	for i := range r.Teams {
 		t := &r.Teams[i]
@@ -130,62 +131,62 @@ func (r *Report) sum() (failed []string) {
 	return failed
 }
 
-// failedTeam is a team that cannot be asked.
+// failedTeam returns the report on a team without requests.
 func failedTeam(t config.Team, err error) Team {
 	return Team{Codename: t.Codename, Error: err.Error(), Calls: []Call{}, States: nil}
 }
 
-// judge says what the calls tell of a team.
-func (o *Options) judge(t config.Team, calls map[asked]call, series int) Team {
-	found := Team{Codename: t.Codename, OK: true, Calls: []Call{}, Series: series}
-	times := &timesSeen{possible: slices.Clone(config.DurationUnits)}
+// summarize returns the report on a team with these calls.
+func (o *Options) summarize(t config.Team, calls map[callKey]call, series int) Team {
+	team := Team{Codename: t.Codename, OK: true, Calls: []Call{}, Series: series}
+	times := &unitFinder{possible: slices.Clone(config.DurationUnits)}
 	for w, window := range t.Windows {
 		for _, endpoint := range t.Collectors {
-			made := calls[asked{endpoint, window.Name()}]
-			found.add(endpoint, made, t.DurationUnit)
-			found.CallsPerHour += o.callsPerHour(t.TTL[endpoint])
-			switch a := made.answer.(type) {
+			result := calls[callKey{endpoint, window.Name()}]
+			team.add(endpoint, result, t.DurationUnit)
+			team.CallsPerHour += o.callsPerHour(t.TTL[endpoint])
+			switch a := result.answer.(type) {
 			case *chattonic.Operators:
-				times.see(a)
+				times.add(a)
 				if w == 0 {
 					operators := collector.Unique(a.Operators)
-					found.Operators, found.States = new(len(operators)), states(operators)
+					team.Operators, team.States = new(len(operators)), states(operators)
 				}
 			case *chattonic.Dashboard:
 				if w == 0 {
-					found.DashboardRows = new(len(a.Rows))
+					team.DashboardRows = new(len(a.Rows))
 				}
 			}
 		}
 	}
-	found.DurationUnit = times.unit(t.DurationUnit)
-	return found
+	team.DurationUnit = times.unit(t.DurationUnit)
+	return team
 }
 
-// add adds a call, and what it says about the connection to the API.
-func (t *Team) add(e chattonic.Endpoint, made call, unit time.Duration) {
+// add adds a call, and updates Reachable and TokenAccepted.
+func (t *Team) add(e chattonic.Endpoint, result call, unit time.Duration) {
 	c := Call{
-		Endpoint: string(e), Window: made.window.Name, Start: made.window.Start, End: made.window.End,
-		LatencySeconds: made.latency.Seconds(), UnknownFields: []string{}, MissingFields: []string{}, ImplausibleValues: []Implausible{},
+		Endpoint: string(e), Window: result.window.Name, Start: result.window.Start, End: result.window.End,
+		LatencySeconds: result.latency.Seconds(), UnknownFields: []string{}, MissingFields: []string{}, ImplausibleValues: []Implausible{},
 	}
-	if made.err != nil {
-		c.Error = made.err.Error()
+	if result.err != nil {
+		c.Error = result.err.Error()
 		t.OK = false
-		t.fail(made.err)
+		t.fail(result.err)
 	} else {
 		t.Reachable, t.TokenAccepted = new(true), new(true)
-		contract := made.answer.Meta().Contract
+		contract := result.answer.Meta().Contract
 		c.UnknownFields = append(c.UnknownFields, contract.Unknown...)
 		c.MissingFields = append(c.MissingFields, contract.Missing...)
-		for _, i := range collector.FindImplausible(e, made.answer, unit) {
+		for _, i := range collector.FindImplausible(e, result.answer, unit) {
 			c.ImplausibleValues = append(c.ImplausibleValues, Implausible{i.Field, string(i.Problem), i.Count})
 		}
 	}
 	t.Calls = append(t.Calls, c)
 }
 
-// fail notes what a failure tells of the way to the API, where no other call has
-// told of more.
+// fail updates Reachable and TokenAccepted after an error. Results of
+// successful calls take precedence.
 func (t *Team) fail(err error) {
 	var failure chattonic.Error
 	if !errors.As(err, &failure) {
@@ -203,9 +204,9 @@ func (t *Team) fail(err error) {
 	}
 }
 
-// callsPerHour returns the most calls that one endpoint and window get: a server
-// whose scrape made a call makes the next with the first scrape after the ttl,
-// and all of them together none within it.
+// callsPerHour returns the maximum number of calls for one endpoint and
+// window. A server whose scrape made a call makes the next one with the first
+// scrape after the ttl. Within the ttl, no server makes another one.
 func (o *Options) callsPerHour(ttl time.Duration) float64 {
 	scrapes := max(1, math.Ceil(float64(ttl)/float64(o.ScrapeInterval)))
 	calls := float64(o.Servers) * float64(time.Hour) / (scrapes * float64(o.ScrapeInterval))
@@ -231,30 +232,30 @@ func states(operators []chattonic.Operator) []State {
 	return all
 }
 
-// timesSeen is what the times of operators tell of their unit.
-type timesSeen struct {
+// unitFinder finds the possible units of the times of operators.
+type unitFinder struct {
 	largest  DurationUnit
-	share    float64 // of the window, if that had as many units as seconds
+	share    float64 // of the window in seconds
 	any      bool
 	possible []config.DurationUnit
 }
 
-// see looks at the times in an answer.
-func (s *timesSeen) see(a *chattonic.Operators) {
+// add excludes units by the times in an answer.
+func (s *unitFinder) add(a *chattonic.Operators) {
 	window := a.Window.End.Sub(a.Window.Start).Seconds()
 	if window <= 0 {
-		return // as of today, at its very beginning
+		return // today, at midnight
 	}
 	for i := range a.Operators {
 		op := &a.Operators[i]
-		for _, spent := range [...]struct {
+		for _, seen := range [...]struct {
 			field string
 			n     chattonic.Number
 		}{{"operators.onlineTime", op.OnlineTime}, {"operators.awayTime", op.AwayTime}, {"operators.freeTime", op.FreeTime}} {
-			v, present := spent.n.Float64()
+			v, present := seen.n.Float64()
 			if present && (!s.any || v/window > s.share) {
 				s.any, s.share = true, v/window
-				s.largest.LargestField, s.largest.LargestValue, s.largest.LargestWindow = spent.field, v, a.Window.Name
+				s.largest.LargestField, s.largest.LargestValue, s.largest.LargestWindow = seen.field, v, a.Window.Name
 			}
 		}
 	}
@@ -263,19 +264,18 @@ func (s *timesSeen) see(a *chattonic.Operators) {
 	})
 }
 
-// unit says which units are possible, and whether the configured one is; nil
-// where no time was seen.
-func (s *timesSeen) unit(configured time.Duration) *DurationUnit {
+// unit returns the result, or nil without times.
+func (s *unitFinder) unit(configured time.Duration) *DurationUnit {
 	if !s.any {
 		return nil
 	}
-	found := s.largest
-	found.Possible = []string{}
+	result := s.largest
+	result.Possible = []string{}
 	for _, u := range s.possible {
-		found.Possible = append(found.Possible, u.Name)
-		found.ConfiguredPossible = found.ConfiguredPossible || u.Unit == configured
+		result.Possible = append(result.Possible, u.Name)
+		result.ConfiguredPossible = result.ConfiguredPossible || u.Unit == configured
 	}
 	known := slices.IndexFunc(config.DurationUnits, func(u config.DurationUnit) bool { return u.Unit == configured })
-	found.Configured = config.DurationUnits[known].Name
-	return &found
+	result.Configured = config.DurationUnits[known].Name
+	return &result
 }

@@ -13,29 +13,29 @@ import (
 	"chattonic_exporter/internal/config"
 )
 
-// maxShown is how many characters of a text of the API are shown to people.
+// maxShown is the maximum length of a text from the API, in characters.
 const maxShown = 40
 
-// text returns the report for people.
+// text returns the report as text.
 func (r *Report) text() string {
 	var b strings.Builder
-	read := 0
+	succeeded := 0
 	for i := range r.Teams {
 		t := &r.Teams[i]
 		if t.OK {
-			read++
+			succeeded++
 		}
 		t.text(&b)
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "All was read of %d of %d teams. Together: %d series, and at most %s calls to the API in an hour, with %d Prometheus servers that scrape every %s.\n",
-		read, len(r.Teams), r.Series, whole(r.CallsPerHour), r.Servers, time.Duration(r.ScrapeIntervalSeconds*float64(time.Second)))
+	fmt.Fprintf(&b, "All API requests succeeded for %d of %d teams. Total: %d series, and at most %s API calls per hour with %d Prometheus servers and a scrape interval of %s.\n",
+		succeeded, len(r.Teams), r.Series, whole(r.CallsPerHour), r.Servers, time.Duration(r.ScrapeIntervalSeconds*float64(time.Second)))
 	return b.String()
 }
 
 func (t *Team) text(b *strings.Builder) {
 	if t.Error != "" {
-		fmt.Fprintf(b, "Team %s cannot be asked: %s\n", t.Codename, t.Error)
+		fmt.Fprintf(b, "Team %s: no request could be made: %s\n", t.Codename, t.Error)
 		return
 	}
 	fmt.Fprintf(b, "Team %s\n", t.Codename)
@@ -53,22 +53,22 @@ func (t *Team) text(b *strings.Builder) {
 		t.DurationUnit.text(line)
 	}
 	line("series", strconv.Itoa(t.Series))
-	line("calls per hour", "at most "+whole(t.CallsPerHour))
-	_ = w.Flush() // a Builder takes all
+	line("API calls per hour", "at most "+whole(t.CallsPerHour))
+	_ = w.Flush() // a Builder returns no error
 
 	fmt.Fprintf(w, "\n  ENDPOINT\tWINDOW\tFROM\tTO\tLATENCY\tANSWER\n")
 	for _, c := range t.Calls {
-		outcome := "read"
+		result := "OK"
 		if c.Error != "" {
-			outcome = c.Error
+			result = c.Error
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.3fs\t%s\n", c.Endpoint, c.Window, c.Start.Format(time.RFC3339), c.End.Format(time.RFC3339), c.LatencySeconds, outcome)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.3fs\t%s\n", c.Endpoint, c.Window, c.Start.Format(time.RFC3339), c.End.Format(time.RFC3339), c.LatencySeconds, result)
 	}
 	_ = w.Flush()
-	t.departures(b)
+	t.differences(b)
 }
 
-// statesText counts the states.
+// statesText lists the states with their counts.
 func (t *Team) statesText() string {
 	var all []string
 	for _, s := range t.States {
@@ -84,57 +84,57 @@ func (t *Team) statesText() string {
 	return ": " + strings.Join(all, ", ")
 }
 
-// text says of each unit whether it can be, and of the configured one.
+// text adds lines with the possible units and the configured one.
 func (d *DurationUnit) text(line func(name, value string)) {
-	var verdicts []string
+	var units []string
 	for _, u := range config.DurationUnits {
-		verdict := "impossible"
+		possibility := "impossible"
 		if slices.Contains(d.Possible, u.Name) {
-			verdict = "possible"
+			possibility = "possible"
 		}
-		verdicts = append(verdicts, u.Name+" "+verdict)
+		units = append(units, u.Name+" "+possibility)
 	}
-	line("unit of times", fmt.Sprintf("%s (by the largest, %s %s in %s)", strings.Join(verdicts, ", "), d.LargestField, number(d.LargestValue), d.LargestWindow))
+	line("unit of times", fmt.Sprintf("%s (largest: %s %s in %s)", strings.Join(units, ", "), d.LargestField, number(d.LargestValue), d.LargestWindow))
 	configured := d.Configured + ", which is possible"
 	if !d.ConfiguredPossible {
-		configured = d.Configured + ", which is IMPOSSIBLE: set duration_unit to a possible one"
+		configured = d.Configured + ", which is IMPOSSIBLE: set duration_unit to a possible unit"
 	}
 	line("configured unit", configured)
 }
 
-// departures says what is not as documented: each thing once, with the windows
-// that show it.
-func (t *Team) departures(b *strings.Builder) {
+// differences lists undocumented and implausible fields: each field once, with
+// its windows.
+func (t *Team) differences(b *strings.Builder) {
 	var order []string
 	windows := make(map[string][]string)
-	note := func(c Call, what, where string) {
-		what = c.Endpoint + ": " + what
-		if windows[what] == nil {
-			order = append(order, what)
+	record := func(c Call, problem, where string) {
+		problem = c.Endpoint + ": " + problem
+		if windows[problem] == nil {
+			order = append(order, problem)
 		}
-		windows[what] = append(windows[what], where)
+		windows[problem] = append(windows[problem], where)
 	}
 	read := false
 	for _, c := range t.Calls {
 		read = read || c.Error == ""
 		for _, field := range c.UnknownFields {
-			note(c, field+" is unknown", c.Window)
+			record(c, field+" is unknown", c.Window)
 		}
 		for _, field := range c.MissingFields {
-			note(c, field+" is missing", c.Window)
+			record(c, field+" is missing", c.Window)
 		}
 		for _, i := range c.ImplausibleValues {
-			note(c, i.Field+" "+i.Problem, fmt.Sprintf("%s: %d times", c.Window, i.Times))
+			record(c, i.Field+" "+i.Problem, fmt.Sprintf("%s: %d times", c.Window, i.Times))
 		}
 	}
 	switch {
 	case order != nil:
 		b.WriteString("\n  Not as documented, or implausible:\n")
 	case read:
-		b.WriteString("\n  All that was read is as documented, and plausible.\n")
+		b.WriteString("\n  All answers are as documented, and plausible.\n")
 	}
-	for _, what := range order {
-		fmt.Fprintf(b, "  - %s (%s)\n", what, strings.Join(windows[what], ", "))
+	for _, problem := range order {
+		fmt.Fprintf(b, "  - %s (%s)\n", problem, strings.Join(windows[problem], ", "))
 	}
 }
 
@@ -148,12 +148,13 @@ func answer(yes *bool) string {
 	return "no"
 }
 
-// whole returns a number of calls, which are whole ones.
+// whole returns a number of calls, rounded up.
 func whole(v float64) string { return number(math.Ceil(v)) }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// printable returns a text of the API as it may stand on a terminal.
+// printable returns a text from the API without characters that control a
+// terminal.
 func printable(text string) string {
 	shown := []rune(text)
 	for i, c := range shown {

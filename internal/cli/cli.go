@@ -1,6 +1,5 @@
-// Package cli is what the commands have in common on the command line: the flags
-// of several commands, the names of environment variables, what is said about a
-// wrong command line, and help.
+// Package cli parses the command line. It holds the flags that several commands
+// share, the names of environment variables, usage errors and help.
 package cli
 
 import (
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -24,23 +22,22 @@ import (
 // Program is the name of the program.
 const Program = "chattonic_exporter"
 
-// Shared declares a flag that several commands have with the same meaning, and so
-// with the same environment variable.
+// Shared declares a flag that has the same meaning, and the same environment
+// variable, in several commands.
 func Shared(cmd *kingpin.CmdClause, name, help string) *kingpin.FlagClause {
 	return cmd.Flag(name, help).Envar(variable(name))
 }
 
 var separators = regexp.MustCompile(`\W+`)
 
-// variable returns the name of the environment variable of a flag, with the words
-// of the command before it where the flag is that command's alone.
+// variable returns the name of a flag's environment variable. The words are the
+// name of the flag, after the name of its command if only that command has it.
 func variable(words ...string) string {
 	return strings.ToUpper(separators.ReplaceAllString(strings.Join(append([]string{Program}, words...), "_"), "_"))
 }
 
-// complete gives each flag without an environment variable one, and has errors
-// about a value name its flag. The default command's variables have no command in
-// their names.
+// complete sets the missing environment variables, and makes errors about a value
+// name the flag. Variables of the default command do not contain its name.
 func complete(app *kingpin.Application) {
 	for _, model := range app.Model().Commands {
 		completeCommand(app.GetCommand(model.Name))
@@ -65,28 +62,28 @@ func completeCommand(cmd *kingpin.CmdClause) {
 	}
 }
 
-// wrapped is the value of a flag, of whatever type.
+// wrapped is the value of a flag of any type.
 type wrapped struct{ kingpin.Value }
 
-// IsBoolFlag says whether the flag needs no value.
+// IsBoolFlag reports whether the flag needs no value.
 func (w wrapped) IsBoolFlag() bool {
 	b, ok := w.Value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
 
-// IsCumulative says whether the flag may be repeated.
+// IsCumulative reports whether the flag can be repeated.
 func (w wrapped) IsCumulative() bool {
 	c, ok := w.Value.(interface{ IsCumulative() bool })
 	return ok && c.IsCumulative()
 }
 
-// value is a value whose errors are for people.
+// value is a value whose errors name the flag and a valid value.
 type value struct {
 	wrapped
 	flag *kingpin.FlagClause
 }
 
-// Set names the flag in its error, and says what to write.
+// Set parses the value.
 func (v *value) Set(text string) error {
 	err := v.Value.Set(text)
 	if err == nil {
@@ -97,7 +94,7 @@ func (v *value) Set(text string) error {
 	if flag.Envar != "" && os.Getenv(flag.Envar) == text {
 		where += " ($" + flag.Envar + ")"
 	}
-	// kingpin's text, which has no type.
+	// This error of kingpin has no type.
 	if _, allowed, ok := strings.Cut(err.Error(), "enum value must be one of "); ok {
 		allowed, _, _ = strings.Cut(allowed, ", got ")
 		return fmt.Errorf("%s %q is unknown: use one of %s", where, text, strings.ReplaceAll(allowed, ",", ", "))
@@ -111,13 +108,13 @@ func (v *value) Set(text string) error {
 	return fmt.Errorf("%s %q: %w", where, text, err)
 }
 
-// checked is a value that has to pass a check besides being parsed.
+// checked is a value that is checked after it is parsed.
 type checked struct {
 	wrapped
 	check func(text string) error
 }
 
-// Set sets the value and checks it.
+// Set parses and checks the value.
 func (c *checked) Set(text string) error {
 	if err := c.Value.Set(text); err != nil {
 		return err
@@ -125,12 +122,12 @@ func (c *checked) Set(text string) error {
 	return c.check(text)
 }
 
-// check has a flag, whose variable is declared, refuse values.
+// check adds a check to a flag whose variable is declared.
 func check(flag *kingpin.FlagClause, check func(text string) error) {
 	flag.SetValue(&checked{wrapped{flag.Model().Value}, check})
 }
 
-// CheckAddress has a flag refuse what is no address to listen on.
+// CheckAddress makes a flag accept only addresses to listen on.
 func CheckAddress(flag *kingpin.FlagClause) {
 	check(flag, func(text string) error {
 		if strings.HasPrefix(text, "vsock://") {
@@ -141,19 +138,8 @@ func CheckAddress(flag *kingpin.FlagClause) {
 	})
 }
 
-// CheckURL has a flag refuse what is no URL of an HTTP server.
-func CheckURL(flag *kingpin.FlagClause) {
-	check(flag, func(text string) error {
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return errors.New("it needs http:// or https:// and a host")
-		}
-		return nil
-	})
-}
-
-// Parse returns the command that args name, with its flags set. It is empty where
-// help or the version was asked for and has been written to stdout.
+// Parse parses args, sets the flags and returns the name of the command. The name
+// is empty after --help and --version, whose output goes to stdout.
 func Parse(app *kingpin.Application, args []string, stdout io.Writer) (command string, err error) {
 	complete(app)
 	app.UsageTemplate(helpTemplate)
@@ -163,7 +149,7 @@ func Parse(app *kingpin.Application, args []string, stdout io.Writer) (command s
 	app.Terminate(func(code int) { ended, status = true, max(status, code) })
 	command, err = app.Parse(args)
 	switch {
-	case status != 0: // help about a command that there is not
+	case status != 0: // help for an unknown command
 		_, problem, _ := strings.Cut(strings.TrimSpace(failure.String()), ": error: ")
 		return "", usage.Errorf("%s: see %s --help", problem, Program)
 	case ended:
@@ -175,7 +161,7 @@ func Parse(app *kingpin.Application, args []string, stdout io.Writer) (command s
 	return command, nil
 }
 
-// commandWords returns the words at the beginning of args that name a command.
+// commandWords returns the words of the command at the beginning of args.
 func commandWords(app *kingpin.Application, args []string) []string {
 	for n, find := 0, app.GetCommand; ; n++ {
 		if n == len(args) || find(args[n]) == nil {
@@ -185,21 +171,21 @@ func commandWords(app *kingpin.Application, args []string) []string {
 	}
 }
 
-// advice says what to write instead of what an earlier version had, or in another
-// order. It is about a command line that cannot be parsed.
+// advice returns a hint for a command line that cannot be parsed: what replaces
+// the syntax of an earlier version, or which order is correct.
 func advice(app *kingpin.Application, args []string) string {
 	words := commandWords(app, args)
 	switch {
 	case slices.Contains(args, "--once"):
-		return ` (instead of --once, use the command "scrape")`
+		return ` (use the command "scrape" instead of --once)`
 	case len(args) > 0 && args[0] == "check-config":
-		return ` (instead of "check-config FILE", use "check config FILE")`
+		return ` (use "check config FILE" instead of "check-config FILE")`
 	case slices.Equal(words, []string{"check"}):
 		return ` (use "check config FILE" or "check teams")`
 	case len(words) == 0 && slices.ContainsFunc(args, func(arg string) bool { return app.GetCommand(arg) != nil }):
-		return " (a command goes before its flags)"
+		return " (write the command before its flags)"
 	case len(words) == 0 && len(args) > 0 && !strings.HasPrefix(args[0], "-"):
-		return " (there is no such command)"
+		return " (unknown command)"
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-// commands are some for the tests.
+// commands holds the options of the commands in the tests.
 type commands struct {
 	serve, backfill, report Client
 	log                     Log
@@ -38,9 +38,6 @@ func (c *commands) app() *kingpin.Application {
 	c.backfill.Flags(cmd)
 	cmd.Flag("fast", "Fast.").BoolVar(&c.fast)
 	cmd.Flag("rate", "Rate.").IntVar(&c.rate)
-	url := cmd.Flag("url", "URL.").Default("http://x/")
-	url.String()
-	CheckURL(url)
 	check := app.Command("check", "Check.")
 	cmd = check.Command("report", "Check a report.")
 	c.report.CallFlags(cmd)
@@ -117,14 +114,13 @@ func TestErrors(t *testing.T) {
 		{`--web.address "x": address x: missing port in address: use a value such as :1: see chattonic_exporter --help`, []string{"--web.address=x"}},
 		{`--log.format "xml" is unknown: use one of logfmt, json: see chattonic_exporter --help`, []string{"--log.format=xml"}},
 		{`--rate "x": invalid syntax: see chattonic_exporter check report --help`, []string{"check", "report", "--rate=x"}},
-		{`--url "x/": it needs http:// or https:// and a host: use a value such as http://x/: see chattonic_exporter backfill --help`, []string{"backfill", "--url=x/"}},
 		{`unknown long flag '--chattonic.max-calls': see chattonic_exporter check report --help`, []string{"check", "report", "--chattonic.max-calls=1"}},
 		{`required argument 'FILE' not provided: see chattonic_exporter check config --help`, []string{"check", "config"}},
-		{`unexpected report (there is no such command): see chattonic_exporter --help`, []string{"report"}},
-		{`unexpected backfill (a command goes before its flags): see chattonic_exporter --help`, []string{"--log.level=info", "backfill"}},
+		{`unexpected report (unknown command): see chattonic_exporter --help`, []string{"report"}},
+		{`unexpected backfill (write the command before its flags): see chattonic_exporter --help`, []string{"--log.level=info", "backfill"}},
 		{`must select a subcommand of 'check' (use "check config FILE" or "check teams"): see chattonic_exporter check --help`, []string{"check"}},
-		{`unexpected check-config (instead of "check-config FILE", use "check config FILE"): see chattonic_exporter --help`, []string{"check-config", "x"}},
-		{`unknown long flag '--once' (instead of --once, use the command "scrape"): see chattonic_exporter --help`, []string{"--once"}},
+		{`unexpected check-config (use "check config FILE" instead of "check-config FILE"): see chattonic_exporter --help`, []string{"check-config", "x"}},
+		{`unknown long flag '--once' (use the command "scrape" instead of --once): see chattonic_exporter --help`, []string{"--once"}},
 		{`expected command but got "report": see chattonic_exporter --help`, []string{"help", "report"}},
 	} {
 		_, command, stdout, err := parse(t, c.args...)
@@ -160,9 +156,8 @@ Flags:
   --version
       Show application version.
 
-Each command has flags of its own; "chattonic_exporter <command> --help" shows
-them, with the environment variable of each. Without a command they are
-those of serve.
+Each command has its own flags. "chattonic_exporter <command> --help" lists
+them with their environment variables. Without a command, serve runs.
 `
 
 type full struct{}
@@ -209,7 +204,7 @@ func TestLog(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestMain has the tests see no variables but their own.
+// TestMain clears the environment, so that tests see only their own variables.
 func TestMain(m *testing.M) {
 	os.Clearenv()
 	os.Exit(m.Run())

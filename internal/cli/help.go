@@ -1,7 +1,7 @@
 package cli
 
-// helpTemplate is kingpin's, but with what a flag says below it, so that names of
-// variables fit into 80 columns, and with the way to the flags of the commands.
+// helpTemplate is a template for kingpin. It prints the help of a flag below the
+// flag, so that the names of variables fit into 80 columns.
 const helpTemplate = `{{define "Args"}}{{range .Args}} <{{.Name}}>{{end}}{{end -}}
 
 {{define "Flags"}}{{range .}}{{if not .Hidden}}  {{FormatFlag false .}}
@@ -27,9 +27,8 @@ Commands:
 Flags:
 {{range .App.Flags}}{{if not .Hidden}}  {{with .Short}}-{{Char .}}, {{end}}--{{.Name}}
 {{.Help|Wrap 6}}{{end}}{{end}}
-Each command has flags of its own; "{{.App.Name}} <command> --help" shows
-them, with the environment variable of each. Without a command they are
-those of serve.
+Each command has its own flags. "{{.App.Name}} <command> --help" lists
+them with their environment variables. Without a command, serve runs.
 {{end}}{{range .Context.Args}}
 Argument <{{.Name}}>: {{.Help}}
 {{end}}`

@@ -1,4 +1,5 @@
-// Package npsexport is the command that has Chat-Tonic send an NPS report.
+// Package npsexport is the command that requests an NPS report, which
+// Chat-Tonic sends by e-mail.
 package npsexport
 
 import (
@@ -7,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptrace"
 	"slices"
 	"strings"
@@ -24,29 +24,28 @@ import (
 	"chattonic_exporter/internal/usage"
 )
 
-// Options say which report is wanted.
+// Options select the report.
 type Options struct {
 	cli.Client
 
-	// Team is the codename of the team to report on; with a single configured
-	// team it may be empty.
+	// Team is the codename of the team. It can be empty if only one team is
+	// configured.
 	Team string
-	// UserType says whose answers the report holds.
+	// UserType selects the answers in the report.
 	UserType chattonic.UserType
-	// Start and End bound the report, as RFC 3339 or as a date in the team's
-	// time zone, whose first instant is meant.
+	// Start and End are the bounds of the report: a time as in RFC 3339, or a
+	// date, which means its start in the time zone of the team.
 	Start, End string
-	// Window is the name of a window up to now, in place of Start and End.
+	// Window is the name of a window that ends now. It replaces Start and End.
 	Window string
-	// Yes leaves out the question.
+	// Yes skips the question.
 	Yes bool
-	// UserAgent is what the request says it comes from.
+	// UserAgent is the User-Agent header of the request.
 	UserAgent string
 
-	// In is where the answer to the question comes from; nil where there is
-	// nobody to ask.
+	// In is the terminal that answers the question, or nil without a terminal.
 	In io.Reader
-	// Out is where the command says what it does.
+	// Out receives messages and the question.
 	Out io.Writer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -56,12 +55,12 @@ type Options struct {
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	o.CallFlags(cmd)
 	userTypes := userTypes()
-	cmd.Flag("team", "Codename of the team. Default: the team, where a single one is configured.").PlaceHolder("CODENAME").StringVar(&o.Team)
-	cmd.Flag("user-type", "Whose answers: "+strings.Join(userTypes, ", ")+". Required.").PlaceHolder("TYPE").EnumVar((*string)(&o.UserType), userTypes...)
-	cmd.Flag("start", "Start of the report: a date in the team's time zone, or a time as in RFC 3339.").PlaceHolder("TIME").StringVar(&o.Start)
-	cmd.Flag("end", "End of the report, which is not in it.").PlaceHolder("TIME").StringVar(&o.End)
-	cmd.Flag("window", "Window up to now, in place of --start and --end: 24h, 7d, today, yesterday, this_week, this_month.").PlaceHolder("WINDOW").StringVar(&o.Window)
-	cmd.Flag("yes", "Send it without a question. Default: off.").BoolVar(&o.Yes)
+	cmd.Flag("team", "Codename of the team. Default: the configured team, if there is only one.").PlaceHolder("CODENAME").StringVar(&o.Team)
+	cmd.Flag("user-type", "Users whose answers are in the report: "+strings.Join(userTypes, ", ")+". Required.").PlaceHolder("TYPE").EnumVar((*string)(&o.UserType), userTypes...)
+	cmd.Flag("start", "Start of the report: a date in the time zone of the team, or a time as in RFC 3339.").PlaceHolder("TIME").StringVar(&o.Start)
+	cmd.Flag("end", "End of the report (exclusive), in the same format.").PlaceHolder("TIME").StringVar(&o.End)
+	cmd.Flag("window", "Window that ends now, instead of --start and --end: 24h, 7d, today, yesterday, this_week, this_month.").PlaceHolder("WINDOW").StringVar(&o.Window)
+	cmd.Flag("yes", "Do not ask for confirmation. Default: off.").BoolVar(&o.Yes)
 }
 
 func userTypes() (names []string) {
@@ -71,8 +70,8 @@ func userTypes() (names []string) {
 	return names
 }
 
-// Run says what will be sent, asks, and has it sent. It fails when it was not,
-// or when that is not certain.
+// Run prints what will be sent, asks for confirmation, and requests the
+// report. It returns an error unless Chat-Tonic accepted the request.
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -82,7 +81,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if !slices.Contains(chattonic.UserTypes(), o.UserType) {
-		return usage.Errorf("--user-type is needed: one of %s", strings.Join(userTypes(), ", "))
+		return usage.Errorf("--user-type is required: use one of %s", strings.Join(userTypes(), ", "))
 	}
 	team, err := o.team(c.Teams)
 	if err != nil {
@@ -92,14 +91,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	say := func(format string, a ...any) { _, _ = fmt.Fprintf(o.Out, format, a...) }
-	say("Chat-Tonic will send the NPS report of team %q, user type %s, from %s to %s, by e-mail to the user that the access token belongs to.\n",
+	printf := func(format string, a ...any) { _, _ = fmt.Fprintf(o.Out, format, a...) }
+	printf("Chat-Tonic will send the NPS report of team %q, user type %s, from %s to %s, by e-mail to the owner of the access token.\n",
 		team.Codename, o.UserType, window.Start.In(team.Location).Format(time.RFC3339), window.End.In(team.Location).Format(time.RFC3339))
 	if !o.Yes {
 		if o.In == nil {
-			return usage.Errorf("nobody can be asked whether to send it, as the input is no terminal: add --yes")
+			return usage.Errorf("the question cannot be asked, because the input is no terminal: use --yes")
 		}
-		say("Send it? [y/N] ")
+		printf("Send it? [y/N] ")
 		answer, err := bufio.NewReader(o.In).ReadString('\n')
 		answer = strings.ToLower(strings.TrimSpace(answer))
 		if err != nil || ctx.Err() != nil || answer != "y" && answer != "yes" {
@@ -109,7 +108,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.send(ctx, team, window); err != nil {
 		return err
 	}
-	say("Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n")
+	printf("Chat-Tonic accepted the request and will send the e-mail. Whether it arrives is not known here.\n")
 	return nil
 }
 
@@ -122,7 +121,7 @@ func (o *Options) team(configured []config.Team) (config.Team, error) {
 		codenames = append(codenames, t.Codename)
 	}
 	if o.Team == "" {
-		return config.Team{}, usage.Errorf("--team is needed: one of %s", strings.Join(codenames, ", "))
+		return config.Team{}, usage.Errorf("--team is required: use one of %s", strings.Join(codenames, ", "))
 	}
 	return config.Team{}, usage.Errorf("--team %q is not configured: use one of %s", o.Team, strings.Join(codenames, ", "))
 }
@@ -131,7 +130,7 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 	var none chattonic.Window
 	if o.Window != "" {
 		if o.Start != "" || o.End != "" {
-			return none, usage.Errorf("--window goes without --start and --end")
+			return none, usage.Errorf("--window cannot be combined with --start and --end")
 		}
 		spec, err := calendar.ParseWindow(o.Window)
 		if err != nil {
@@ -140,7 +139,7 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 		return spec.At(o.Now().In(t.Location)), nil
 	}
 	if o.Start == "" || o.End == "" {
-		return none, usage.Errorf("--start and --end are needed, or --window")
+		return none, usage.Errorf("--start and --end, or --window, are required")
 	}
 	start, err := config.ParseTime(o.Start, t.Location)
 	if err != nil {
@@ -159,21 +158,19 @@ func (o *Options) window(t config.Team) (chattonic.Window, error) {
 func (o *Options) send(ctx context.Context, t config.Team, window chattonic.Window) error {
 	client, httpClient, err := teams.NewClient(t, o.UserAgent, chattonic.WithMaxBody(o.MaxBody))
 	if err != nil {
-		return fmt.Errorf("team %q: %w", t.Codename, err)
+		return fmt.Errorf("nothing was sent: team %q: %w", t.Codename, err)
 	}
 	defer httpClient.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
-	var connected atomic.Bool
+	var connected atomic.Bool // the request can have been sent from then on
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	err = client.ExportNPS(ctx, window, o.UserType)
-	var failure chattonic.Error
-	if !errors.As(err, &failure) {
-		return err
-	}
-	refused := failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError
-	if refused || !connected.Load() {
+	switch err := client.ExportNPS(ctx, window, o.UserType); {
+	case err == nil:
+		return nil
+	case !connected.Load():
 		return fmt.Errorf("nothing was sent: %w", err)
+	default:
+		return fmt.Errorf("it is not known whether the e-mail was sent: look in the mailbox before you try again: %w", err)
 	}
-	return fmt.Errorf("the e-mail may have been sent or not, and it was not tried again: %w", err)
 }

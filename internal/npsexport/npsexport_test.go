@@ -29,10 +29,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the user that the access token belongs to.` + "\n"
+	announcement = `Chat-Tonic will send the NPS report of team "acme", user type promoter, from 2021-11-01T00:00:00-03:00 to 2021-12-01T00:00:00-03:00, by e-mail to the owner of the access token.` + "\n"
 	question     = "Send it? [y/N] "
-	done         = "Chat-Tonic accepted it. The e-mail comes from Chat-Tonic, so whether it arrives cannot be seen here.\n"
-	uncertain    = "the e-mail may have been sent or not, and it was not tried again: requesting the nps_export endpoint: "
+	done         = "Chat-Tonic accepted the request and will send the e-mail. Whether it arrives is not known here.\n"
+	uncertain    = "it is not known whether the e-mail was sent: look in the mailbox before you try again: requesting the nps_export endpoint: "
 )
 
 // november is the month in the time zone of the team acme.
@@ -41,7 +41,8 @@ var november = chattonic.Window{
 	End:   time.Date(2021, 12, 1, 3, 0, 0, 0, time.UTC),
 }
 
-// simulated is a Chat-Tonic with the teams acme, in Brazil, and beta, in UTC.
+// simulated is a simulated Chat-Tonic with the teams acme, in Brazil, and
+// beta, in UTC.
 type simulated struct {
 	*simulator.Server
 	url string
@@ -60,7 +61,8 @@ func simulate(t *testing.T) simulated {
 	return simulated{api, server.URL}
 }
 
-// options ask for the report of acme over november without a question.
+// options returns options for the report of acme over november, without the
+// question.
 func options(t *testing.T, url string, more ...string) Options {
 	t.Helper()
 	file := fmt.Sprintf(`
@@ -91,7 +93,7 @@ func TestSend(t *testing.T) {
 	o := options(t, api.url)
 	before := goleak.IgnoreCurrent()
 	require.NoError(t, Run(t.Context(), o))
-	goleak.VerifyNone(t, before) // no connection is left
+	goleak.VerifyNone(t, before) // no connection stays open
 	assert.Equal(t, announcement+done, output(t, o))
 	assert.Equal(t, []simulator.Export{{Codename: "acme", Window: november, UserType: "promoter"}}, api.Exports())
 	assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
@@ -115,7 +117,7 @@ func TestQuestion(t *testing.T) {
 		{"yep\n", false},
 		{"ye\n", false},
 		{"n\ny\n", false},
-		{"y", false}, // the input ended, or broke, before the answer did
+		{"y", false}, // the input ended before the answer
 	} {
 		t.Run(fmt.Sprintf("%q", c.answer), func(t *testing.T) {
 			api := simulate(t)
@@ -135,8 +137,8 @@ func TestQuestion(t *testing.T) {
 	}
 }
 
-// interrupted ends a context when it is read, as an operator does who presses
-// Ctrl-C at the question.
+// interrupted cancels a context when it is read, as Ctrl-C at the question
+// does.
 type interrupted struct {
 	interrupt func()
 	io.Reader
@@ -160,13 +162,13 @@ func TestNobodyToAsk(t *testing.T) {
 	api := simulate(t)
 	o := options(t, api.url)
 	o.Yes = false
-	require.EqualError(t, Run(t.Context(), o), "nobody can be asked whether to send it, as the input is no terminal: add --yes")
+	require.EqualError(t, Run(t.Context(), o), "the question cannot be asked, because the input is no terminal: use --yes")
 	assert.Equal(t, announcement, output(t, o))
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
-// TestPeriod names the period in each way that there is. The team's time zone
-// is three hours behind UTC, and was two behind in the summers until 2019.
+// TestPeriod specifies the period in every way. The time zone of the team is
+// three hours behind UTC. In the summers until 2019 it was two hours behind.
 func TestPeriod(t *testing.T) {
 	at := func(text string) time.Time {
 		at, err := time.Parse(time.RFC3339Nano, text)
@@ -199,7 +201,7 @@ func TestPeriod(t *testing.T) {
 	}
 }
 
-// TestClock asks for a rolling window without a clock of the test's own.
+// TestClock checks a rolling window with the default clock.
 func TestClock(t *testing.T) {
 	api := simulate(t)
 	o := options(t, api.url)
@@ -214,9 +216,9 @@ func TestClock(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	const noTime = " is not a time: use one such as 2021-11-01 or 2021-11-01T03:00:00Z"
-	const userTypes = "--user-type is needed: one of all, promoter, passive, detractor"
-	const neither = "--start and --end are needed, or --window"
-	const both = "--window goes without --start and --end"
+	const userTypes = "--user-type is required: use one of all, promoter, passive, detractor"
+	const neither = "--start and --end, or --window, are required"
+	const both = "--window cannot be combined with --start and --end"
 	for _, c := range []struct {
 		want   string
 		change func(*Options)
@@ -255,7 +257,7 @@ func TestTeams(t *testing.T) {
 	for team, want := range map[string]string{
 		"acme":  "",
 		"beta":  "",
-		"":      "--team is needed: one of acme, beta",
+		"":      "--team is required: use one of acme, beta",
 		"gamma": `--team "gamma" is not configured: use one of acme, beta`,
 	} {
 		t.Run(team, func(t *testing.T) {
@@ -282,37 +284,57 @@ func TestTeams(t *testing.T) {
 	})
 }
 
-// TestFailure holds what is said after each failure, and that none makes the
-// exporter ask twice.
+// TestFailure checks the error after each failure, and that the request is
+// sent once.
 func TestFailure(t *testing.T) {
-	const refused = "nothing was sent: requesting the nps_export endpoint: "
+	respond := func(status int, contentType, body string) simulator.Fault {
+		return simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		})}
+	}
+	redirect := func(status int, to string) simulator.Fault {
+		return simulator.Fault{Handler: http.RedirectHandler(to, status)}
+	}
+	const (
+		redirected = ", a redirect, which an NPS export does not follow: check the base URL and that the access token is current"
+		html       = "the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current"
+	)
 	for name, c := range map[string]struct {
 		fault simulator.Fault
 		want  string
 	}{
-		"400": {simulator.Fault{Status: 400}, refused + "HTTP 400"},
-		"401": {simulator.Fault{Status: 401}, refused + "HTTP 401, the access token was not accepted: check that it is current"},
-		"403": {simulator.Fault{Status: 403}, refused + "HTTP 403, the access token has no access to this team: check the token and the codename"},
-		"404": {simulator.Fault{Status: 404}, refused + "HTTP 404, the team was not found: check the base URL and the codename"},
-		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, refused + "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
-		"500": {simulator.Fault{Status: 500}, uncertain + "HTTP 500"},
-		"502": {simulator.Fault{Status: 502}, uncertain + "HTTP 502"},
-		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, uncertain + "HTTP 503"},
-		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, uncertain + "the connection broke before the answer was complete"},
+		"400": {simulator.Fault{Status: 400}, "HTTP 400"},
+		"401": {simulator.Fault{Status: 401}, "HTTP 401, the access token was not accepted: check that it is current"},
+		"403": {simulator.Fault{Status: 403}, "HTTP 403, the access token has no access to this team: check the token and the codename"},
+		"404": {simulator.Fault{Status: 404}, "HTTP 404, the team was not found: check the base URL and the codename"},
+		"408": {simulator.Fault{Status: 408}, "HTTP 408"},
+		"429": {simulator.Fault{Status: 429, RetryAfter: "0"}, "HTTP 429, too many calls: lengthen the scrape interval or set a ttl"},
+		"500": {simulator.Fault{Status: 500}, "HTTP 500"},
+		"502": {simulator.Fault{Status: 502}, "HTTP 502"},
+		"503": {simulator.Fault{Status: 503, RetryAfter: "0"}, "HTTP 503"},
+		"304": {respond(304, "", ""), "HTTP 304"},
+		"cut": {simulator.Fault{Cut: simulator.CutBeforeHeader}, "the connection broke before the answer was complete"},
 		"status false": {
 			simulator.Fault{Body: []byte(`{"status":false,"message":"do not show this"}`)},
-			uncertain + `Chat-Tonic refused: "status" is false`,
+			`Chat-Tonic refused: "status" is false`,
 		},
-		"redirect": {
-			simulator.Fault{Redirect: "http://elsewhere.example/"},
-			uncertain + "redirected to another host, port or scheme, which must not receive the access token: check the base URL",
-		},
+		"success false":       {respond(200, "application/json", `{"success": false, "error": "nope"}`), `Chat-Tonic refused: "success" is false`},
+		"HTML by its type":    {respond(200, "text/html; charset=utf-8", `Please log in`), html},
+		"HTML by its body":    {respond(200, "application/json", "\n<html>Please log in</html>"), html},
+		"too large an answer": {respond(200, "application/json", strings.Repeat(" ", 2<<20)), "the answer has more than 1048576 bytes: raise the size limit if this is expected"},
+		"redirect to a login": {redirect(302, "/login"), "HTTP 302" + redirected},
+		"redirect to a 404":   {redirect(302, "/done"), "HTTP 302" + redirected},
+		"redirect to itself":  {redirect(307, "/api/v1/acme/stats/nps/export"), "HTTP 307" + redirected},
+		"redirect elsewhere":  {redirect(301, "http://elsewhere.example/"), "HTTP 301" + redirected},
+		"redirect to nowhere": {respond(302, "", ""), "HTTP 302" + redirected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := simulate(t)
 			require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, c.fault))
 			o := options(t, api.url)
-			require.EqualError(t, Run(t.Context(), o), c.want)
+			require.EqualError(t, Run(t.Context(), o), uncertain+c.want)
 			assert.Equal(t, announcement, output(t, o))
 			assert.Equal(t, 1, api.Calls("acme", chattonic.EndpointNPS))
 		})
@@ -324,9 +346,9 @@ func TestTimeout(t *testing.T) {
 	require.NoError(t, api.SetFault("acme", chattonic.EndpointNPS, simulator.Fault{Delay: time.Hour}))
 	o := options(t, api.url)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer time.AfterFunc(45*time.Second, cancel).Stop() // where nothing ends the call
+	defer time.AfterFunc(45*time.Second, cancel).Stop() // if nothing ends the call
 	var err error
-	// On a busy machine the time may be over before the request is there.
+	// On a busy machine the timeout can pass before the request arrives.
 	for o.RequestTimeout = 100 * time.Millisecond; api.Calls("acme", chattonic.EndpointNPS) == 0 && ctx.Err() == nil; o.RequestTimeout *= 2 {
 		o.Out = new(bytes.Buffer)
 		err = Run(ctx, o)
@@ -349,7 +371,7 @@ func TestCanceled(t *testing.T) {
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 
-// TestUnreachable holds that a request that never left is said to have not.
+// TestUnreachable checks the error if no request was sent.
 func TestUnreachable(t *testing.T) {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -360,15 +382,15 @@ func TestUnreachable(t *testing.T) {
 	require.EqualError(t, err, "nothing was sent: requesting the nps_export endpoint: the connection failed: dial: connect: connection refused")
 
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // which would say that the handshake failed
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake fails
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	err = Run(t.Context(), options(t, server.URL))
 	require.ErrorContains(t, err, "nothing was sent: requesting the nps_export endpoint: TLS: x509: certificate signed by unknown authority")
 }
 
-// TestCredentials breaks what the token and the client are made of after the
-// configuration was read.
+// TestCredentials removes files of the client after the configuration was
+// read.
 func TestCredentials(t *testing.T) {
 	api := simulate(t)
 	file := filepath.Join(t.TempDir(), "token")
@@ -386,7 +408,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	c.Teams[0].HTTPClient.TLSConfig.CAFile = filepath.Join(t.TempDir(), "none.pem")
 	err = Run(t.Context(), o)
-	require.ErrorContains(t, err, `team "acme": http_client: `)
+	require.ErrorContains(t, err, `nothing was sent: team "acme": http_client: `)
 	assert.Zero(t, api.Calls("acme", chattonic.EndpointNPS))
 }
 

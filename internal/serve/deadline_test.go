@@ -13,8 +13,9 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-// TestTimeoutsReachTheScrape scrapes an API that hangs: scrapes that do not end by
-// the options would outlast the test. When they end is held by tests of web.
+// TestTimeoutsReachTheScrape scrapes an API that hangs. It would hang, too, if
+// the options did not end the scrape. Tests of the package web check the exact
+// times.
 func TestTimeoutsReachTheScrape(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -43,7 +44,7 @@ func TestTimeoutsReachTheScrape(t *testing.T) {
 	}
 }
 
-// up says whether a team is up.
+// up reports whether a team is up.
 func up(body, team string) bool {
 	return strings.Contains(body, `chattonic_up{team="`+team+`"} 1`)
 }
@@ -51,8 +52,8 @@ func up(body, team string) bool {
 func TestNegativeOffsetIsRefused(t *testing.T) {
 	f := newFixture(t)
 	f.TimeoutOffset = -time.Nanosecond
-	const want = "--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more"
+	const want = "--scrape.timeout-offset must be 0s or more"
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // so that it would serve for no time
+	cancel() // it would return at once
 	require.EqualError(t, Run(ctx, f.Options), want)
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// silent is what connections have sent that no request came on.
+// silent holds what clients send that never send a complete request.
 var silent = map[string]string{"nothing sent": "", "half a header sent": "GET /metrics HTTP/1.1\r\nHost: exp"}
 
-// TestSilentConnectionDoesNotHoldUpTheEnd connects without a request, as health
-// checks of a load balancer do, and clients that connect in advance.
-func TestSilentConnectionDoesNotHoldUpTheEnd(t *testing.T) {
+// TestSilentConnectionDoesNotDelayShutdown connects without a request, as
+// health checks of load balancers and clients with spare connections do.
+func TestSilentConnectionDoesNotDelayShutdown(t *testing.T) {
 	t.Parallel()
 	for name, sent := range silent {
 		t.Run(name, func(t *testing.T) {
@@ -30,26 +30,26 @@ func TestSilentConnectionDoesNotHoldUpTheEnd(t *testing.T) {
 			defer conn.Close()
 			_, err = conn.Write([]byte(sent))
 			require.NoError(t, err)
-			get(t, url+"/-/healthy") // which is accepted later
-			require.NoError(t, end(), "net/http would wait for it longer than the exporter takes to end")
+			get(t, url+"/-/healthy") // its connection is accepted after the silent one
+			require.NoError(t, end(), "net/http would wait for it longer than the shutdown timeout")
 		})
 	}
 }
 
-// TestSilentConnectionIsClosedAtOnce holds how long the end then takes.
+// TestSilentConnectionIsClosedAtOnce checks how long shutting down takes.
 func TestSilentConnectionIsClosedAtOnce(t *testing.T) {
 	for name, sent := range silent {
 		f := newFixture(t)
 		synctest.Test(t, func(t *testing.T) {
 			server := f.server(http.NotFoundHandler())
-			closeUnasked(server)
+			closeUnused(server)
 			listener, served := newPipes(), make(chan error, 1)
 			go func() { served <- server.Serve(listener) }()
 			conn := dial(t, listener, sent)
 			synctest.Wait()
 			begin := time.Now()
 			require.NoError(t, server.Shutdown(t.Context()), name)
-			assert.Less(t, time.Since(begin), 100*time.Millisecond, name) // net/http looks now and then
+			assert.Less(t, time.Since(begin), 100*time.Millisecond, name) // net/http polls
 			require.ErrorIs(t, <-served, http.ErrServerClosed)
 			_, err := conn.Read(make([]byte, 1))
 			require.ErrorIs(t, err, io.EOF, name)
@@ -57,10 +57,10 @@ func TestSilentConnectionIsClosedAtOnce(t *testing.T) {
 	}
 }
 
-func TestConnectionAcceptedAtTheVeryEndIsClosed(t *testing.T) {
+func TestConnectionAcceptedDuringShutdownIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &http.Server{ReadHeaderTimeout: headerTimeout}
-		closeUnasked(server)
+		closeUnused(server)
 		early, client := net.Pipe()
 		defer client.Close()
 		server.ConnState(early, http.StateNew)

@@ -19,8 +19,8 @@ import (
 	"chattonic_exporter/chattonic"
 )
 
-// limited answers as Run does, but on a listener in memory, for tests in a synctest
-// bubble. With a handler that answers instead of the exporter's.
+// limited serves as Run does, but on a listener in memory, for tests in a
+// synctest bubble. A handler replaces that of the exporter unless it is nil.
 func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
 	t.Helper()
 	e, err := start(f.Options)
@@ -33,14 +33,14 @@ func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
 	served := make(chan error, 1)
 	go func() { served <- toolkit.Serve(listener, server, f.Listen, f.Slogger) }()
 	t.Cleanup(func() {
-		require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context())), "nothing is held up")
+		require.NoError(t, server.Shutdown(context.WithoutCancel(t.Context())), "nothing delays it")
 		require.ErrorIs(t, <-served, http.ErrServerClosed)
 		e.teams.Close()
 	})
 	return listener
 }
 
-// dial connects, and sends a text.
+// dial connects and sends a text.
 func dial(t *testing.T, listener *pipes, text string) net.Conn {
 	t.Helper()
 	conn, err := listener.dial()
@@ -53,7 +53,7 @@ func dial(t *testing.T, listener *pipes, text string) net.Conn {
 	return conn
 }
 
-// status reads the status of an answer, or 0 where there is none.
+// status returns the status of an answer, or 0 if there is none.
 func status(t *testing.T, conn net.Conn) int {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -65,7 +65,7 @@ func status(t *testing.T, conn net.Conn) int {
 	return resp.StatusCode
 }
 
-func TestClientsThatAreSlowToAskAreCutOff(t *testing.T) {
+func TestSlowRequestsAreCutOff(t *testing.T) {
 	f := newFixture(t)
 	synctest.Test(t, func(t *testing.T) {
 		listener := f.limited(t, nil)
@@ -84,7 +84,7 @@ func TestClientsThatAreSlowToAskAreCutOff(t *testing.T) {
 		conn := dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
 		for err := error(nil); err == nil; {
 			time.Sleep(headerTimeout * 2 / 5)
-			_, err = io.WriteString(conn, "x") // a byte now and then does not help
+			_, err = io.WriteString(conn, "x") // single bytes do not extend the timeout
 		}
 		assert.Equal(t, headerTimeout*6/5, time.Since(begin))
 	})
@@ -92,20 +92,20 @@ func TestClientsThatAreSlowToAskAreCutOff(t *testing.T) {
 	assert.NotContains(t, f.logs.String(), "level=error")
 }
 
-func TestIdleConnectionsAreEnded(t *testing.T) {
+func TestIdleConnectionsAreClosed(t *testing.T) {
 	f := newFixture(t)
 	synctest.Test(t, func(t *testing.T) {
 		listener := f.limited(t, nil)
 		conn := dial(t, listener, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
 		begin := time.Now()
 		answer, err := io.ReadAll(conn)
-		require.NoError(t, err, "the server ends it")
+		require.NoError(t, err, "the server closes it")
 		assert.Contains(t, string(answer), "healthy")
 		assert.Equal(t, idleTimeout, time.Since(begin))
 	})
 }
 
-func TestBodyThatDoesNotComeHoldsNoScrapeForever(t *testing.T) {
+func TestMissingBodyDoesNotBlockScrapes(t *testing.T) {
 	f := newFixture(t)
 	f.MaxScrapes, f.TeamsOnMetrics = 1, false // no scrape waits for the API
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestBodyThatDoesNotComeHoldsNoScrapeForever(t *testing.T) {
 			return status(t, dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
 		synctest.Wait()
-		assert.Equal(t, http.StatusServiceUnavailable, other(), "the one whose body is waited for is in the only place")
+		assert.Equal(t, http.StatusServiceUnavailable, other(), "the request without its body uses the only slot")
 		status(t, conn)
 		assert.LessOrEqual(t, time.Since(begin), headerTimeout)
 		require.NoError(t, conn.Close())
@@ -125,18 +125,18 @@ func TestBodyThatDoesNotComeHoldsNoScrapeForever(t *testing.T) {
 	})
 }
 
-func TestClientThatDoesNotReadHoldsNoScrapeForever(t *testing.T) {
+func TestClientThatDoesNotReadDoesNotBlockScrapes(t *testing.T) {
 	f := newFixture(t)
 	f.MaxScrapes, f.TeamsOnMetrics = 1, false // no scrape waits for the API
-	writeTimeout := f.RequestTimeout + grace
+	timeout := f.RequestTimeout + writeTimeout
 	synctest.Test(t, func(t *testing.T) {
 		listener := f.limited(t, nil)
 		conn := dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
 		other := func() int {
 			return status(t, dial(t, listener, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 		}
-		time.Sleep(writeTimeout - time.Millisecond)
-		assert.Equal(t, http.StatusServiceUnavailable, other(), "the one who does not read is in the only place")
+		time.Sleep(timeout - time.Millisecond)
+		assert.Equal(t, http.StatusServiceUnavailable, other(), "the client that does not read uses the only slot")
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, http.StatusOK, other())
@@ -145,9 +145,9 @@ func TestClientThatDoesNotReadHoldsNoScrapeForever(t *testing.T) {
 	assert.NotContains(t, f.logs.String(), "level=error", "a client's failure is not the exporter's")
 }
 
-// TestTimeToAskIsNotTimeToAnswer holds that requests, once sent, may take
-// longer than the server's ReadTimeout, and profiles than its WriteTimeout.
-func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
+// TestReadTimeoutDoesNotLimitAnswers checks that answers can take longer than
+// the ReadTimeout of the server, and profiles longer than its WriteTimeout.
+func TestReadTimeoutDoesNotLimitAnswers(t *testing.T) {
 	f := newFixture(t)
 	f.Profiling = true
 	const profile = 10 * time.Minute
@@ -163,14 +163,14 @@ func TestTimeToAskIsNotTimeToAnswer(t *testing.T) {
 		select {
 		case <-r.Context().Done(): // which would end a scrape
 			w.WriteHeader(http.StatusGatewayTimeout)
-		case <-time.After(f.RequestTimeout + grace - 1):
+		case <-time.After(f.RequestTimeout + writeTimeout - 1):
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
 		listener := f.limited(t, long)
 		begin := time.Now()
 		conn := dial(t, listener, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		assert.Equal(t, http.StatusOK, status(t, conn), "a scrape has the time of a call, and more to be read")
+		assert.Equal(t, http.StatusOK, status(t, conn), "a scrape has the time of an API call, and time to be read")
 		assert.Greater(t, time.Since(begin), headerTimeout)
 	})
 }
@@ -196,7 +196,7 @@ func TestLargeHeadersAndURLsAreRefused(t *testing.T) {
 			}
 			conn := dial(t, listener, "")
 			sent := make(chan struct{})
-			go func() { // the server may answer before it has taken all
+			go func() { // the server can answer before it has read everything
 				defer close(sent)
 				_, _ = io.WriteString(conn, text+"\r\nHost: x\r\nConnection: close\r\n\r\n")
 			}()

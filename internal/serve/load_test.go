@@ -19,10 +19,10 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-var loadTime = flag.Duration("load", 800*time.Millisecond, "how long each test of load goes on")
+var loadTime = flag.Duration("load", 800*time.Millisecond, "duration of each load test")
 
-// scrapers is the number of scrapers: 200, or so many that a short run with the
-// race detector is over soon.
+// scrapers returns the number of scrapers: 200, or fewer in a short run, so
+// that it is fast with the race detector.
 func scrapers() int {
 	if *loadTime < 10*time.Second {
 		return 12
@@ -30,8 +30,8 @@ func scrapers() int {
 	return 200
 }
 
-// deadline is Prometheus's own default for a scrape. A short run, which measures
-// nothing, may be on a machine however busy.
+// deadline returns the default scrape timeout of Prometheus. A short run
+// measures nothing and can be on a busy machine.
 func deadline() time.Duration {
 	if *loadTime < 10*time.Second {
 		return waitTimeout
@@ -41,24 +41,24 @@ func deadline() time.Duration {
 
 const (
 	loadTeams = 20
-	// stableTeams are those that no reload changes.
+	// stableTeams is the number of teams that no reload changes.
 	stableTeams = 10
-	// callTime is the least time that a call to the API takes.
+	// callTime is the minimum duration of an API call.
 	callTime = 50 * time.Millisecond
-	// pause is what a scraper leaves between two scrapes.
+	// pause is the time between two scrapes of a scraper.
 	pause = 20 * time.Millisecond
-	// liveTolerance is how many bytes more may be in use in the last quarter of
-	// the time than in the first. Both are measured when no scrape is under way
-	// and garbage has been collected. It leaves room for what is bounded and
-	// still fills up, such as the buckets of native histograms (0.6 MiB were
-	// seen); in half a minute, 200 bytes for each scrape would exceed it.
+	// liveTolerance limits the growth of the bytes in use from the first to the
+	// last quarter of the time. Both are measured without scrapes and after a
+	// garbage collection. It allows for bounded growth, such as the buckets of
+	// native histograms (0.6 MiB were measured). In half a minute, 200 bytes for
+	// each scrape would exceed it.
 	liveTolerance = 2 << 20
-	// spanTolerance is the same for the memory that these bytes lie scattered
-	// over, as a factor: 1.25 was seen.
+	// spanTolerance limits the growth of the memory spans of these bytes, as a
+	// factor: 1.25 was measured.
 	spanTolerance = 1.5
 )
 
-// key is what the exporter has at most one call in flight for.
+// key identifies calls of which at most one is in flight.
 type key struct{ team, endpoint, window string }
 
 // upstream counts the calls that reach a simulated API.
@@ -66,7 +66,7 @@ type upstream struct {
 	api http.Handler
 
 	mu              sync.Mutex
-	flying, highest map[key]int // at a time
+	flying, highest map[key]int // concurrently
 	calls           map[key]int
 }
 
@@ -89,8 +89,9 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.api.ServeHTTP(answering{w, landed}, r)
 }
 
-// answering is a ResponseWriter that says when the answer begins. The exporter
-// may have all of it, and make another call, before its handler has returned.
+// answering is a ResponseWriter that reports when the answer begins. The
+// exporter can receive all of it, and make another call, before the handler
+// returns.
 type answering struct {
 	http.ResponseWriter
 	begins func()
@@ -108,10 +109,10 @@ func (a answering) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// interval is when a scrape was under way, from the test's beginning.
+// interval is the time of a scrape, since the start of the test.
 type interval struct{ begin, end time.Duration }
 
-// scraper scrapes one URL again and again.
+// scraper scrapes one URL repeatedly.
 type scraper struct {
 	request *http.Request
 	team    int // -1 for all
@@ -127,21 +128,21 @@ type loadTest struct {
 	end      func() error
 	client   *http.Client
 	begin    time.Time
-	gate     sync.RWMutex // scrapes and reloads are under way while it is held for reading
+	gate     sync.RWMutex // scrapes and reloads hold it for reading
 	scrapers []*scraper
-	started  sync.WaitGroup // scrapers that have not yet scraped once
-	alone    int            // goroutines before there is any load
+	started  sync.WaitGroup // scrapers before their first scrape
+	alone    int            // goroutines without load
 }
 
 func codename(i int) string { return fmt.Sprintf("team%02d", i) }
 
-// ttl and windows of a team are different from one to the next.
+// ttl and windows differ from team to team.
 func loadTTL(i int) time.Duration { return time.Duration(i%4/3) * 500 * time.Millisecond }
 
 func loadWindows(i int) []string { return []string{"24h0m0s", "1h0m0s"}[:1+i%2] }
 
-// loadConfig is a configuration: in odd generations half of the teams that come
-// and go are there, and the others change with each.
+// loadConfig returns a configuration. Odd generations contain half of the
+// changing teams. The settings of the other teams change with each generation.
 func loadConfig(generation int) string {
 	var b strings.Builder
 	for i := range loadTeams {
@@ -178,7 +179,7 @@ func newLoadTest(t *testing.T) *loadTest {
 	l.configure(loadConfig(0))
 	l.MaxCalls, l.TimeoutOffset = 100, 500*time.Millisecond
 	l.url, l.end = l.run(t)
-	t.Cleanup(func() { // before the exporter is ended, which run saw to
+	t.Cleanup(func() { // before the cleanup of run ends the exporter
 		l.client.CloseIdleConnections()
 		assert.NoError(t, l.end())
 		server.Close()
@@ -197,7 +198,7 @@ func newLoadTest(t *testing.T) *loadTest {
 	return l
 }
 
-// work scrapes until the time is over, and twice at least.
+// work scrapes until the time is over, at least twice.
 func (l *loadTest) work(s *scraper) {
 	for len(s.done) < 2 || time.Since(l.begin) < *loadTime {
 		l.gate.RLock()
@@ -215,7 +216,7 @@ func (l *loadTest) work(s *scraper) {
 	}
 }
 
-// scrape fails unless all teams that have to be there are up.
+// scrape fails the test unless all expected teams are up.
 func (l *loadTest) scrape(s *scraper) error {
 	r := ask(l.client, s.request)
 	mayBeGone := s.team >= stableTeams && s.team < 15
@@ -241,9 +242,10 @@ func (l *loadTest) scrape(s *scraper) error {
 	return nil
 }
 
-// footprint is what the process holds when no scrape is under way.
+// footprint is the memory and the goroutines of the process while no scrape
+// runs.
 type footprint struct {
-	live, spans uint64 // bytes of what is in use, and of the memory it lies in
+	live, spans uint64 // bytes in use, and bytes of their memory spans
 	goroutines  int
 }
 
@@ -251,10 +253,11 @@ func (f footprint) String() string {
 	return fmt.Sprintf("%.2f MiB in use in %.2f MiB of spans, %d goroutines", float64(f.live)/(1<<20), float64(f.spans)/(1<<20), f.goroutines)
 }
 
-// mostGoroutines is how many there may be when no scrape is under way: a scraper
-// and its connection have four, and a connection to the API three, at both ends.
-// Each endpoint and window of a team may have two, as one may be free again before
-// another that was begun in its place.
+// mostGoroutines returns the maximum number of goroutines while no scrape
+// runs. A scraper and its connection have four, and a connection to the API
+// has three at both ends. Each endpoint and window of a team can have two
+// connections, because one can become free after another was opened in its
+// place.
 func (l *loadTest) mostGoroutines() int {
 	most := l.alone + 4*scrapers()
 	for i := range loadTeams {
@@ -267,17 +270,17 @@ func (l *loadTest) measure() footprint {
 	l.gate.Lock()
 	defer l.gate.Unlock()
 	for begin := time.Now(); runtime.NumGoroutine() > l.mostGoroutines() && time.Since(begin) < waitTimeout; {
-		time.Sleep(time.Millisecond) // until connections that are closed have ended
+		time.Sleep(time.Millisecond) // until closed connections have ended
 	}
 	runtime.GC()
-	runtime.GC() // what pools held is gone after the second
+	runtime.GC() // pools are empty after the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return footprint{m.HeapAlloc, m.HeapInuse, runtime.NumGoroutine()}
 }
 
-// apply is the load: all scrapers at once, and footprints in the first and in the
-// last quarter of the time, of each the least of three.
+// apply runs all scrapers at once. It takes footprints in the first and in the
+// last quarter of the time, the smallest of three each.
 func (l *loadTest) apply(t *testing.T) (first, last footprint) {
 	t.Helper()
 	l.alone = runtime.NumGoroutine()
@@ -303,7 +306,7 @@ func (l *loadTest) apply(t *testing.T) (first, last footprint) {
 	return first, last
 }
 
-// of returns when scrapes of a team were under way.
+// of returns the intervals of the scrapes of a team.
 func (l *loadTest) of(team int) (scrapes []interval) {
 	for _, s := range l.scrapers {
 		if s.team == team || s.team < 0 {
@@ -313,9 +316,10 @@ func (l *loadTest) of(team int) (scrapes []interval) {
 	return scrapes
 }
 
-// leastCalls is how many calls the scrapes of one team need for one endpoint and
-// window. What a scrape shows was answered when it was under way, or up to a ttl
-// before; so one that begins a ttl after another's end needs a call of its own.
+// leastCalls returns the minimum number of calls for one endpoint and window
+// of a team. The answers in a scrape are from the time of the scrape, or up to
+// a ttl older. So a scrape that starts a ttl after the end of another needs
+// its own call.
 func leastCalls(scrapes []interval, ttl time.Duration) (calls int) {
 	slices.SortFunc(scrapes, func(a, b interval) int { return int(a.end - b.end) })
 	from := time.Duration(-1 << 62)
@@ -328,9 +332,9 @@ func leastCalls(scrapes []interval, ttl time.Duration) (calls int) {
 	return calls
 }
 
-// mostCalls is how many calls there can be for one endpoint and window of a team
-// in the given time: one after the other, of callTime each at least, and where
-// there is a ttl it passes between one's end and the next's beginning.
+// mostCalls returns the maximum number of calls for one endpoint and window of
+// a team in the given time: calls of at least callTime, one after the other,
+// with the ttl between the end of one and the start of the next.
 func mostCalls(within, ttl time.Duration) int { return 1 + int(within/(callTime+ttl)) }
 
 // checkCalls checks the number of calls for teams that no reload changed.
@@ -354,8 +358,8 @@ func (l *loadTest) checkCalls(t *testing.T, teams int, within time.Duration) {
 	t.Logf("%d calls to the API for %d teams that no reload changed; %d at least and %d at most were right", sum, teams, sumLeast, sumMost)
 }
 
-// report checks that nothing failed, that the deadline was kept and that memory
-// is flat, and logs the figures.
+// report checks for failures, the deadline and constant memory, and logs the
+// figures.
 func (l *loadTest) report(t *testing.T, first, last footprint) {
 	t.Helper()
 	var metrics, probes []time.Duration
@@ -378,7 +382,7 @@ func (l *loadTest) report(t *testing.T, first, last footprint) {
 	assert.LessOrEqual(t, last.live, first.live+liveTolerance, "bytes in use")
 	assert.LessOrEqual(t, float64(last.spans), spanTolerance*float64(first.spans), "bytes of spans")
 	assert.LessOrEqual(t, last.goroutines, l.mostGoroutines(), "goroutines")
-	if *loadTime >= 10*time.Second { // so long that the first quarter has all connections
+	if *loadTime >= 10*time.Second { // the first quarter has all connections
 		assert.LessOrEqual(t, last.goroutines, first.goroutines+scrapers()/10, "goroutines")
 	}
 }
@@ -395,7 +399,7 @@ func TestLoad(t *testing.T) {
 	l.report(t, first, last)
 }
 
-// reload puts a generation of the configuration in force.
+// reload makes a generation of the configuration active.
 func (l *loadTest) reload(t *testing.T, generation int) {
 	t.Helper()
 	l.configure(loadConfig(generation))
@@ -403,12 +407,12 @@ func (l *loadTest) reload(t *testing.T, generation int) {
 	assert.Equal(t, "reloaded\n", r.body, r.err)
 }
 
-// TestLoadWhileTeamsComeAndGo reloads the configuration every 100 ms. What a
-// reload leaves as it is goes on as if there was none.
+// TestLoadWhileTeamsComeAndGo reloads the configuration every 100 ms. Teams
+// that a reload does not change must not notice it.
 func TestLoadWhileTeamsComeAndGo(t *testing.T) {
 	l := newLoadTest(t)
 	generation, stop := 0, make(chan struct{})
-	places := make(chan struct{}, 4) // more reloads at a time would only wait for each other
+	places := make(chan struct{}, 4) // further reloads would only wait
 	var reloads sync.WaitGroup
 	reloads.Go(func() {
 		ticker := time.NewTicker(100 * time.Millisecond)
@@ -419,10 +423,10 @@ func TestLoadWhileTeamsComeAndGo(t *testing.T) {
 				return
 			case <-ticker.C:
 				places <- struct{}{}
-				l.gate.RLock() // so that none is under way when footprints are measured
+				l.gate.RLock() // no reload runs while footprints are measured
 				generation++
 				g := generation
-				reloads.Go(func() { // which may take longer
+				reloads.Go(func() { // can take longer
 					defer func() { <-places }()
 					defer l.gate.RUnlock()
 					l.reload(t, g)
@@ -440,6 +444,6 @@ func TestLoadWhileTeamsComeAndGo(t *testing.T) {
 	l.reload(t, 1)
 	body := get(t, l.url+"/metrics")
 	for i := stableTeams; i < 15; i++ {
-		assert.NotContains(t, body, `team="`+codename(i)+`"`, "nothing is left of a team that has gone")
+		assert.NotContains(t, body, `team="`+codename(i)+`"`, "a removed team leaves nothing behind")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// pipes is a listener whose connections are net.Pipes. Unlike sockets, they let
-// the time of a synctest bubble pass.
+// pipes is a listener whose connections are net.Pipes. Unlike sockets, they
+// work in a synctest bubble.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}

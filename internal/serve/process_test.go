@@ -26,16 +26,20 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-// childConfig is the variable by which the binary of the tests is told to be an
-// exporter with the configuration of that file, and to test nothing.
+// childConfig is the variable that makes the test binary run as an exporter
+// with this configuration file.
 const childConfig = "CHATTONIC_EXPORTER_TEST_CHILD"
 
-// childProbed is the variable by which such an exporter is told to leave the
-// teams to /probe.
+// childProbed is the variable that removes the teams from /metrics of such an
+// exporter.
 const childProbed = "CHATTONIC_EXPORTER_TEST_CHILD_PROBED"
 
-// child is the exporter in a process of its own, and returns its exit code. It
-// heeds signals as the program does.
+// childLoadTime is the variable with the duration of reading the
+// configuration.
+const childLoadTime = "CHATTONIC_EXPORTER_TEST_CHILD_LOAD_TIME"
+
+// child runs the exporter in its own process and returns the exit code. It
+// handles signals as the program does.
 func child(path string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -43,9 +47,10 @@ func child(path string) int {
 	if err != nil {
 		panic(err)
 	}
+	loadTime, _ := time.ParseDuration(os.Getenv(childLoadTime))
 	if err := Run(ctx, Options{
 		Client: cli.Client{
-			Load:           func() (*config.Config, error) { return config.Load(path) },
+			Load:           func() (*config.Config, error) { time.Sleep(loadTime); return config.Load(path) },
 			RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, MaxCalls: 100,
 		},
 		TimeoutOffset: 500 * time.Millisecond, TeamsOnMetrics: os.Getenv(childProbed) == "", EnableReload: true,
@@ -57,32 +62,32 @@ func child(path string) int {
 	return 0
 }
 
-// process is such a child.
+// process is a child process.
 type process struct {
 	url  string
 	logs *loggingtest.Buffer
 	*exec.Cmd
 }
 
-// startProcess starts a child, which is killed at the test's end if it still
-// runs then.
-func startProcess(t *testing.T, config string) *process {
+// startProcess starts a child. The end of the test kills it if it still runs.
+func startProcess(t *testing.T, config string, environment ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), childConfig+"="+config, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(cmd.Env, environment...)
 	return launch(t, cmd)
 }
 
-// launch starts an exporter, as startProcess does, and waits until it serves.
+// launch starts the command of an exporter and waits until it serves.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{logs: new(loggingtest.Buffer), Cmd: cmd}
 	p.Stderr = p.logs
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {
-		_ = p.Process.Kill() // or it has ended
+		_ = p.Process.Kill() // it can have ended
 		_ = p.Wait()
 	})
 	require.Eventually(t, func() bool { return listening.MatchString(p.logs.String()) }, waitTimeout, 5*time.Millisecond, p.logs)
@@ -90,8 +95,8 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// startTeams serves an API of so many teams, and returns it with the file of a
-// configuration that names them.
+// startTeams serves an API with n teams. It returns the API, a configuration
+// file and the codenames.
 func startTeams(t *testing.T, n int) (api *simulator.Server, config string, codenames []string) {
 	t.Helper()
 	var teams []simulator.Team
@@ -114,7 +119,7 @@ func startTeams(t *testing.T, n int) (api *simulator.Server, config string, code
 	return api, config, codenames
 }
 
-// result is what became of a request.
+// result is the result of a request.
 type result struct {
 	begin  time.Time
 	took   time.Duration
@@ -123,7 +128,7 @@ type result struct {
 	err    error
 }
 
-// ask makes a request, in whichever goroutine.
+// ask makes a request. It can be called in any goroutine.
 func ask(client *http.Client, req *http.Request) (r result) {
 	r.begin = time.Now()
 	defer func() { r.took = time.Since(r.begin) }()
@@ -145,9 +150,8 @@ func request(t *testing.T, method, url string) *http.Request {
 	return req
 }
 
-// TestTermUnderLoad ends a process while some scrapes wait for the API, one
-// for each team so that the API can tell that they are in flight, and others go
-// on and on.
+// TestTermUnderLoad stops a process while one scrape of each team waits for
+// the API, so that the API can count them, and other scrapes run.
 func TestTermUnderLoad(t *testing.T) {
 	t.Parallel()
 	api, config, codenames := startTeams(t, 20)
@@ -226,11 +230,64 @@ func TestTermUnderLoad(t *testing.T) {
 			assert.Equal(t, http.StatusOK, r.status)
 			continue
 		}
-		// It had not reached the exporter: nothing of an answer had come.
+		// The request did not reach the exporter: there is no part of an answer.
 		assert.Zero(t, r.status, r.err)
 		assert.Greater(t, r.begin.Add(r.took), signalled, r.err)
 	}
 	t.Logf("%d scrapes in flight and %d others answered, end after %s", len(waiting), answered, took.Round(time.Millisecond))
+}
+
+// TestTermDuringReloads stops a process while scrapes wait for the API, and a
+// hundred slow reloads for each other.
+func TestTermDuringReloads(t *testing.T) {
+	t.Parallel()
+	api, config, codenames := startTeams(t, 20)
+	p := startProcess(t, config, childLoadTime+"=200ms")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	ending := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ending) })
+	defer end()
+	require.NoError(t, api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-ending
+		_, _ = w.Write(simulator.OperatorsFixture())
+	})}))
+	answers := make(chan result, len(codenames))
+	for _, codename := range codenames {
+		req := request(t, http.MethodGet, p.url+"/probe?target="+codename)
+		go func() { answers <- ask(client, req) }()
+	}
+	require.Eventually(t, func() bool {
+		for _, codename := range codenames {
+			if api.Calls(codename, chattonic.EndpointOperators) == 0 {
+				return false
+			}
+		}
+		return true
+	}, waitTimeout, time.Millisecond)
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(config, append(text, "    delay: 1m\n"...), 0o600)) // the last team is replaced
+	var reloads sync.WaitGroup
+	for range 100 {
+		req := request(t, http.MethodPost, p.url+"/-/reload")
+		reloads.Go(func() { ask(client, req) })
+	}
+	for range 10 {
+		require.NoError(t, p.Process.Signal(syscall.SIGHUP))
+		time.Sleep(10 * time.Millisecond)
+	}
+	signalled := time.Now()
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	time.AfterFunc(300*time.Millisecond, end)
+	require.NoError(t, p.Wait(), "it exits with 0: %s", p.logs)
+	assert.Less(t, time.Since(signalled), 5*time.Second)
+	for range codenames {
+		r := <-answers
+		require.NoError(t, r.err)
+		assert.Equal(t, http.StatusOK, r.status)
+		assert.Regexp(t, `(?m)^chattonic_up\{team="team\d+"\} 1$`, r.body, "the API answered")
+	}
+	reloads.Wait()
 }
 
 func TestKillAndStart(t *testing.T) {
@@ -251,7 +308,7 @@ func TestKillAndStart(t *testing.T) {
 		assert.NotContains(t, p.logs.String(), "level=warn")
 		assert.NotContains(t, p.logs.String(), "level=error")
 
-		// Killed in the midst of scrapes.
+		// Killed during scrapes.
 		require.NoError(t, api.SetFault("", chattonic.EndpointDashboard, simulator.Fault{Delay: time.Hour}))
 		cut := make(chan result, 1)
 		req := request(t, http.MethodGet, p.url+"/metrics")

@@ -17,12 +17,12 @@ import (
 	"chattonic_exporter/internal/config"
 )
 
-// TestReloadStorm reloads from many sides at once, while the configuration
-// changes between good ones and one that cannot be read.
+// TestReloadStorm sends many reloads and signals at once, while the
+// configuration changes between valid ones and an invalid one.
 func TestReloadStorm(t *testing.T) {
-	heeded := make(chan os.Signal, 1)
-	signal.Notify(heeded, syscall.SIGHUP) // one that comes when the exporter has ended
-	defer signal.Stop(heeded)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP) // signals that arrive after the end of the exporter
+	defer signal.Stop(signals)
 	f := newFixture(t)
 	url, end := f.run(t)
 	const (
@@ -81,8 +81,8 @@ func TestReloadStorm(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, r.status)
 		assert.Contains(t, r.body, "the active configuration is unchanged: exporter.yml:5: ")
 	}
-	assert.Positive(t, counted[http.StatusOK], "good configurations were among them")
-	assert.Positive(t, counted[http.StatusInternalServerError], "and bad ones")
+	assert.Positive(t, counted[http.StatusOK], "some configurations were valid")
+	assert.Positive(t, counted[http.StatusInternalServerError], "some were not")
 
 	f.configure(one)
 	r := ask(http.DefaultClient, reload)
@@ -90,14 +90,14 @@ func TestReloadStorm(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status)
 	body := get(t, url+"/metrics")
 	assert.Contains(t, body, "chattonic_exporter_config_last_reload_successful 1")
-	assert.NotContains(t, body, `team="globex"`, "nothing is left of a team that is gone")
+	assert.NotContains(t, body, `team="globex"`, "a removed team leaves nothing behind")
 	http.DefaultClient.CloseIdleConnections()
 	require.NoError(t, end())
 	assert.Positive(t, strings.Count(f.logs.String(), `msg="the configuration was reloaded"`))
 }
 
-// TestReloadsDoNotOvertakeEachOther has a reload take long after it has read the
-// configuration, and another come then.
+// TestReloadsDoNotOvertakeEachOther starts a reload while another one has read
+// the configuration and is slow to apply it.
 func TestReloadsDoNotOvertakeEachOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -121,6 +121,41 @@ func TestReloadsDoNotOvertakeEachOther(t *testing.T) {
 	assert.Equal(t, "reloaded\n", ask(http.DefaultClient, again).body)
 	assert.Equal(t, "reloaded\n", (<-former).body)
 	body := get(t, url+"/sd")
-	assert.Contains(t, body, "globex", "the last one read is in force")
+	assert.Contains(t, body, "globex", "the last one read is active")
 	assert.NotContains(t, body, "acme")
+}
+
+// TestWaitingReloadsAreMerged starts many reloads while one runs.
+func TestWaitingReloadsAreMerged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	loads, proceed := new(atomic.Int64), make(chan struct{})
+	f.Load = func() (*config.Config, error) {
+		if loads.Add(1) == 2 {
+			<-proceed
+		}
+		return f.load()
+	}
+	e, err := start(f.Options)
+	require.NoError(t, err)
+	defer e.teams.Close()
+	var reloads sync.WaitGroup
+	reload := func() { assert.NoError(t, e.reload()) }
+	reloads.Go(reload)
+	require.Eventually(t, func() bool { return loads.Load() == 2 }, waitTimeout, time.Millisecond)
+	f.configure("  - codename: globex\n") // the running reload can miss it
+	var called atomic.Int64
+	for range 100 {
+		reloads.Go(func() {
+			called.Add(1)
+			reload()
+		})
+	}
+	require.Eventually(t, func() bool { return called.Load() == 100 }, waitTimeout, time.Millisecond)
+	time.Sleep(200 * time.Millisecond) // until all wait
+	close(proceed)
+	reloads.Wait()
+	assert.EqualValues(t, 3, loads.Load(), "the first configuration, the running reload, and one for all that waited")
+	assert.Equal(t, []string{"globex"}, e.teams.Codenames())
+	assert.Equal(t, 2, strings.Count(f.logs.String(), `msg="the configuration was reloaded"`))
 }

@@ -41,21 +41,20 @@ var (
 )
 
 const (
-	// scaleInterval is Prometheus's interval.
+	// scaleInterval is the scrape interval of Prometheus.
 	scaleInterval = time.Minute
-	// scaleScrapers is how many scrapes are under way at full speed.
+	// scaleScrapers is the number of concurrent scrapes at full speed.
 	scaleScrapers = 8
-	// crews is how many teams have answers of their own; those of further teams
-	// are the same.
+	// crews is the number of teams with different answers. Further teams have the
+	// same answers.
 	crews = 20
-	// The most that the exporter may take for scaleTeamsMost teams of
-	// scaleOperatorsMost operators and one window at the interval: a share of a
-	// core, and bytes.
+	// Limits for scaleTeamsMost teams of scaleOperatorsMost operators and one
+	// window at the interval: a share of a core, and bytes.
 	scaleTeamsMost, scaleOperatorsMost = 1000, 20
 	shareMost, memoryMost              = 0.2, 150 << 20
 )
 
-// scaleSetting is what is scraped.
+// scaleSetting is one setting of the measurement.
 type scaleSetting struct {
 	teams, operators, windows int
 	interval, time            time.Duration
@@ -67,8 +66,8 @@ func (s scaleSetting) String() string {
 
 func scaleTeam(i int) string { return fmt.Sprintf("team%05d", i) }
 
-// scaleAPI answers at once with what a simulated API answered before, so that
-// it takes little of the machine. It wants of each team a token of its own.
+// scaleAPI replays answers of a simulated API, so that it uses little CPU.
+// Each team has its own token.
 type scaleAPI struct {
 	answers [crews]map[string][]byte // by the last element of the path
 	calls   atomic.Int64
@@ -111,7 +110,7 @@ func (a *scaleAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.answers[number%crews][parts[5]])
 }
 
-// scaleTest is an exporter in a process of its own, an API, and what scrapes.
+// scaleTest is an exporter in its own process, an API and a scraper.
 type scaleTest struct {
 	scaleSetting
 	api     *scaleAPI
@@ -123,9 +122,9 @@ type scaleTest struct {
 	mu   sync.Mutex
 	done []time.Duration
 	fail []error
-	page []byte // one that was scraped
-	sent int    // bytes of it as they came
-	own  result // the exporter's own metrics, that were scraped last
+	page []byte // a scraped page
+	sent int    // its bytes on the wire
+	own  result // the last scrape of the exporter's own metrics
 }
 
 func newScaleTest(t *testing.T, s scaleSetting) *scaleTest {
@@ -161,8 +160,8 @@ func newScaleTest(t *testing.T, s scaleSetting) *scaleTest {
 	return l
 }
 
-// start starts the exporter, and has each team scraped once so that all
-// connections are there.
+// start starts the exporter and scrapes each team once, so that all
+// connections exist.
 func (l *scaleTest) start(t *testing.T, env ...string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -181,7 +180,7 @@ func (l *scaleTest) start(t *testing.T, env ...string) {
 	})
 }
 
-// scrapeAll scrapes the teams that next returns, so many at a time.
+// scrapeAll scrapes the teams that next returns, several at a time.
 func (l *scaleTest) scrapeAll(scrapers int, next func() (team int, more bool)) {
 	var all sync.WaitGroup
 	for range scrapers {
@@ -198,8 +197,8 @@ func (l *scaleTest) scrapeAll(scrapers int, next func() (team int, more bool)) {
 	all.Wait()
 }
 
-// scrape scrapes a team as Prometheus does, which sends what
-// https://prometheus.io/docs/instrumenting/content_negotiation/ describes.
+// scrape scrapes a team with the headers of Prometheus, see
+// https://prometheus.io/docs/instrumenting/content_negotiation/.
 func (l *scaleTest) scrape(team int) {
 	begin := time.Now()
 	page, sent, err := l.fetch(scaleTeam(team))
@@ -237,16 +236,16 @@ func (l *scaleTest) fetch(team string) (page []byte, sent int, err error) {
 	return page, len(r.body), err
 }
 
-// resources is what a load took.
+// resources holds the resources that a load used.
 type resources struct {
 	wall, cpu float64 // seconds
 	scrapes   []time.Duration
 	calls     int64
-	memory    float64 // MiB at the most, since the process began
+	memory    float64 // maximum MiB since the process started
 }
 
-// measure has a load, and returns what it took. Every scrape has to succeed, and
-// has calls of its own unless another one of its team is under way.
+// measure runs a load and returns the resources that it used. Every scrape
+// must succeed, and make its own calls unless another scrape of its team runs.
 func (l *scaleTest) measure(t *testing.T, load func()) resources {
 	t.Helper()
 	require.Empty(t, l.fail)
@@ -269,8 +268,8 @@ func (l *scaleTest) measure(t *testing.T, load func()) resources {
 	return u
 }
 
-// cpu is how many seconds of a processor the exporter has had. Asking is a
-// scrape of the exporter's own metrics, which Prometheus makes at each interval.
+// cpu returns the CPU seconds of the exporter. It scrapes the exporter's own
+// metrics, as Prometheus does at each interval.
 func (l *scaleTest) cpu(t *testing.T) float64 {
 	t.Helper()
 	l.own = ask(l.client, request(t, http.MethodGet, l.process.url+"/metrics"))
@@ -288,7 +287,8 @@ func value(t *testing.T, body, series string) float64 {
 	return v
 }
 
-// paced is a load: each team once in the interval, one after the other.
+// paced is a load that scrapes each team once in the interval, one after the
+// other.
 func (l *scaleTest) paced() {
 	var all sync.WaitGroup
 	begin := time.Now()
@@ -304,8 +304,8 @@ func (l *scaleTest) paced() {
 	time.Sleep(time.Until(begin.Add(l.time)))
 }
 
-// hurried is a load: one scrape after the other, several at a time.
-func (l *scaleTest) hurried() {
+// fullSpeed is a load that scrapes without pauses, several teams at a time.
+func (l *scaleTest) fullSpeed() {
 	begin := time.Now()
 	var next atomic.Int64
 	l.scrapeAll(scaleScrapers, func() (team int, more bool) {
@@ -313,7 +313,7 @@ func (l *scaleTest) hurried() {
 	})
 }
 
-// report logs a line of what the interval took, and one of full speed.
+// report logs one line for the interval and one for full speed.
 func (l *scaleTest) report(t *testing.T, at, fast resources) {
 	t.Helper()
 	samples := func(page string) int { return len(regexp.MustCompile(`(?m)^[^#]`).FindAllString(page, -1)) }
@@ -326,7 +326,7 @@ func (l *scaleTest) report(t *testing.T, at, fast resources) {
 		samples(string(l.page)), len(l.page), l.sent, len(l.api.answers[0]["operator"]), samples(l.own.body), len(l.own.body), l.own.took.Round(time.Millisecond))
 }
 
-// numbers reads numbers between commas.
+// numbers parses numbers separated by commas.
 func numbers(t *testing.T, text string) (all []int) {
 	t.Helper()
 	for _, part := range strings.Split(text, ",") {
@@ -338,7 +338,7 @@ func numbers(t *testing.T, text string) (all []int) {
 	return all
 }
 
-// settings are all combinations of what the flags name.
+// settings returns all combinations of the flags.
 func settings(t *testing.T) (all []scaleSetting) {
 	t.Helper()
 	if *scaleProgram == "" {
@@ -354,8 +354,8 @@ func settings(t *testing.T) (all []scaleSetting) {
 	return all
 }
 
-// TestScale scrapes many teams, each through /probe, at an interval and then as
-// fast as one core allows. Without the flag -scale it only sees that this works.
+// TestScale scrapes many teams by /probe, at an interval and then as fast as
+// one core allows. Without the flag -scale it only checks that this works.
 func TestScale(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the kernel's figures of a process are read from /proc")
@@ -369,7 +369,7 @@ func TestScale(t *testing.T) {
 			require.Len(t, at.scrapes, int(int64(s.teams)*int64(s.time)/int64(s.interval)))
 			require.NoError(t, l.process.Process.Kill())
 			l.start(t, "GOMAXPROCS=1")
-			l.report(t, at, l.measure(t, l.hurried))
+			l.report(t, at, l.measure(t, l.fullSpeed))
 			if *scaleProgram != "" && s.teams <= scaleTeamsMost && s.operators <= scaleOperatorsMost && s.windows == 1 {
 				assert.Less(t, at.cpu/at.wall, shareMost, "share of a core")
 				assert.Less(t, at.memory, float64(memoryMost>>20), "MiB")
@@ -378,14 +378,15 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// seriesOf is how many series a metric has because of a label, for one team,
-// operator and window.
+// seriesOf returns the number of series of a metric that a label causes, for
+// one team, operator and window.
 var seriesOf = map[string]int{
 	"team": 1, "window": 1, "operator_id": 1, "operator": 1, "profile": 1, "origins": 1,
 	"status": 4, "state": 4, "collector": len(chattonic.ReadEndpoints()), "endpoint": len(chattonic.ReadEndpoints()), "kind": 3,
 }
 
-// TestSeriesOfATeamAreAsDescribed holds the guide to the tables of metrics.
+// TestSeriesOfATeamAreAsDescribed checks the guide against the tables of
+// metrics.
 func TestSeriesOfATeamAreAsDescribed(t *testing.T) {
 	var team, operator [2]int // without and with a window
 	for _, m := range collector.Metrics() {

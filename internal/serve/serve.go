@@ -1,4 +1,4 @@
-// Package serve runs the exporter as a server, or for a single scrape.
+// Package serve runs the exporter as an HTTP server, or for a single scrape.
 package serve
 
 import (
@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,98 +36,103 @@ import (
 )
 
 const (
-	// patience is how long scrapes in flight may go on when the exporter is
-	// told to end. Then they are answered with what is there.
-	patience = 3 * time.Second
-	// shutdown is how long the exporter takes to end at the most.
-	shutdown = 4500 * time.Millisecond
-	// headerTimeout is how long a client may take to send a request, which has
-	// no body that anybody reads. It does not end what a request has begun.
+	// scrapeShutdownTimeout limits how long scrapes in flight take during shutdown.
+	// After it they are answered with the API answers that are there.
+	scrapeShutdownTimeout = 3 * time.Second
+	// shutdownTimeout limits how long shutting down takes.
+	shutdownTimeout = 4500 * time.Millisecond
+	// headerTimeout limits how long a client takes to send a request. It does not
+	// limit the answer.
 	headerTimeout = 10 * time.Second
-	// maxHeader is the size in bytes of a header, with the URL, beyond which it
-	// is refused with 431.
+	// maxHeader is the maximum size in bytes of a header, including the URL. Larger
+	// ones are answered with 431.
 	maxHeader = 64 << 10
-	// grace is how long a client may take to read the answer, besides the time
-	// that the API has.
-	grace = 30 * time.Second
-	// idleTimeout ends connections without requests. Prometheus itself ends
-	// them after five minutes, and so never sends on one that is just closed.
+	// writeTimeout limits how long a client takes to read an answer, in addition to
+	// the timeout of an API call.
+	writeTimeout = 30 * time.Second
+	// idleTimeout closes connections without requests. It is longer than that of
+	// Prometheus, 5 minutes, so that Prometheus never sends on a closing connection.
 	idleTimeout = 6 * time.Minute
 )
 
-// Options say how the exporter runs.
+// Options configure the exporter.
 type Options struct {
 	cli.Client
-	// Log says what is logged, and how.
+	// Log holds the level and the format of log lines.
 	Log cli.Log
-	// TimeoutOffset is how long before its own timeout a scrape is answered.
+	// TimeoutOffset is subtracted from the timeout of a scrape.
 	TimeoutOffset time.Duration
-	// TeamsOnMetrics has /metrics show all teams, and not the exporter alone.
+	// TeamsOnMetrics adds all teams to /metrics.
 	TeamsOnMetrics bool
-	// MaxScrapes is how many scrapes are answered at a time; 0 means any number.
+	// MaxScrapes is the maximum number of concurrent scrapes; 0 means no limit.
 	MaxScrapes int64
-	// EnableReload serves /-/reload. Without it, only SIGHUP has the configuration
-	// read again.
+	// EnableReload serves /-/reload. SIGHUP reloads in any case.
 	EnableReload bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
-	// StatusPage has / and /teams/CODENAME show what is known of the teams.
+	// StatusPage shows the teams at / and /teams/CODENAME.
 	StatusPage bool
-	// Simulated says that the teams are simulated ones, which Load returns.
+	// Simulated marks the teams that Load returns as simulated.
 	Simulated bool
-	// Listen is the toolkit's configuration: addresses, TLS, basic auth.
+	// Listen configures the toolkit: addresses, TLS, basic auth.
 	Listen *toolkit.FlagConfig
-	// Logger is where failures go, and Slogger the same for the toolkit.
+	// Hangups can hold a SIGHUP that arrived before Run. With nil Run makes a channel.
+	Hangups chan os.Signal
+	// Logger logs errors. Slogger does so for the toolkit.
 	Logger  log.Logger
 	Slogger *slog.Logger
 }
 
-// Flags declares the flags of the command that serves.
+// Flags declares the flags of the command serve.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	o.ScrapeFlags(cmd)
 	o.Listen = kingpinflag.AddFlags(cmd, ":10042")
 	cli.CheckAddress(cmd.GetFlag("web.listen-address"))
-	cmd.GetFlag("web.listen-address").Help("Address to serve on, such as :10042, [::1]:10042 or vsock://:10042. May be repeated.")
+	cmd.GetFlag("web.listen-address").Help("Address to listen on, such as :10042, [::1]:10042 or vsock://:10042. Can be repeated.")
 	cmd.GetFlag("web.config.file").PlaceHolder("FILE").
-		Help("File that enables TLS, client certificates and passwords, in the format of the Prometheus exporter-toolkit. Default: plain HTTP for everybody.")
-	cmd.GetFlag("web.systemd-socket").Help("Serve on the sockets that systemd passes, instead of --web.listen-address. Default: off.")
-	cmd.Flag("web.teams-on-metrics", "Show the teams on /metrics. Switch it off where each is scraped through /probe. Default: on.").Default("true").BoolVar(&o.TeamsOnMetrics)
-	cmd.Flag("web.status-page", "Show people the teams at /, and a team's operators and last calls at /teams/CODENAME. Default: on.").Default("true").BoolVar(&o.StatusPage)
-	cmd.Flag("web.max-scrapes", "Maximum number of concurrent scrapes, beyond which /metrics and /probe answer 503; 0 for any number.").Default("256").Int64Var(&o.MaxScrapes)
+		Help("Web configuration file of the Prometheus exporter-toolkit, for TLS, client certificates and passwords. Default: plain HTTP without passwords.")
+	cmd.GetFlag("web.systemd-socket").Help("Listen on sockets from systemd instead of --web.listen-address. Default: off.")
+	cmd.Flag("web.teams-on-metrics", "Include all teams in /metrics. Switch it off if each team is scraped by /probe. Default: on.").Default("true").BoolVar(&o.TeamsOnMetrics)
+	cmd.Flag("web.status-page", "Serve status pages: the teams at /, and the operators and last API calls of a team at /teams/CODENAME. Default: on.").Default("true").BoolVar(&o.StatusPage)
+	cmd.Flag("web.max-scrapes", "Maximum number of concurrent scrapes; 0 for no limit. Above it /metrics and /probe answer 503.").Default("256").Int64Var(&o.MaxScrapes)
 	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case. Default: on.").Default("true").BoolVar(&o.EnableReload)
-	cmd.Flag("web.enable-pprof", "Serve profiles at /debug/pprof/. Default: off.").BoolVar(&o.Profiling)
-	cmd.Flag("scrape.timeout-offset", "Time by which a scrape is answered before Prometheus's own timeout.").Default("500ms").DurationVar(&o.TimeoutOffset)
+	cmd.Flag("web.enable-pprof", "Serve Go profiles at /debug/pprof/. Default: off.").BoolVar(&o.Profiling)
+	cmd.Flag("scrape.timeout-offset", "Time to subtract from the scrape timeout of Prometheus.").Default("500ms").DurationVar(&o.TimeoutOffset)
 }
 
-// ScrapeFlags declares the flags of the command that scrapes once.
+// ScrapeFlags declares the flags of the command scrape.
 func (o *Options) ScrapeFlags(cmd *kingpin.CmdClause) {
 	o.Client.Flags(cmd)
 	o.Log.Flags(cmd)
-	cli.Shared(cmd, "demo", "Ask simulated teams instead of real ones. Default: off.").BoolVar(&o.Simulated)
+	cli.Shared(cmd, "demo", "Use simulated teams instead of real ones. Default: off.").BoolVar(&o.Simulated)
 }
 
-// exporter is the parts that serving and a single scrape have in common.
+// exporter is the state that serving and a single scrape share.
 type exporter struct {
 	Options
 	registry *prometheus.Registry
-	own      *collector.ExporterMetrics
+	metrics  *collector.ExporterMetrics
 	teams    *teams.Set
-	loading  sync.Mutex
+
+	shuttingDown atomic.Bool
+	reloading    sync.Mutex // held while a reload runs
+	mu           sync.Mutex
+	next         func() error // the reload that waits, or nil; guarded by mu
 }
 
-// start makes an exporter with its first configuration in force.
+// start returns an exporter with an active configuration.
 func start(o Options) (*exporter, error) {
 	if o.TimeoutOffset < 0 {
-		return nil, usage.Errorf("--scrape.timeout-offset is less than 0, so that scrapes would be answered after Prometheus has gone: use 0s or more")
+		return nil, usage.Errorf("--scrape.timeout-offset must be 0s or more")
 	}
 	if o.MaxScrapes < 0 {
-		return nil, usage.Errorf("--web.max-scrapes must be 0, for any number, or more")
+		return nil, usage.Errorf("--web.max-scrapes must be 0, for no limit, or more")
 	}
 	registry := prometheus.NewRegistry()
-	own := collector.NewExporterMetrics(registry)
-	e := &exporter{Options: o, registry: registry, own: own, teams: teams.New(teams.Options{
+	metrics := collector.NewExporterMetrics(registry)
+	e := &exporter{Options: o, registry: registry, metrics: metrics, teams: teams.New(teams.Options{
 		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
-		UserAgent: "chattonic_exporter/" + version.Version, Metrics: own, History: o.StatusPage,
+		UserAgent: "chattonic_exporter/" + version.Version, Metrics: metrics, History: o.StatusPage,
 	})}
 	if err := e.load(); err != nil {
 		return nil, err
@@ -134,30 +140,66 @@ func start(o Options) (*exporter, error) {
 	return e, nil
 }
 
-// load puts the configuration in force as it is now.
+// load reads the configuration and makes it the active one.
 func (e *exporter) load() error {
-	e.loading.Lock()
-	defer e.loading.Unlock()
 	c, err := e.Load()
 	if err == nil {
 		err = e.teams.Apply(c)
 	}
-	e.own.ObserveReload(err)
+	e.metrics.ObserveReload(err)
 	return err
 }
 
-// reload is load for a running exporter: where it fails the last configuration
-// stays, and the log says so.
+// reload loads the configuration again. One reload runs at a time. All calls that
+// wait for it share the next one.
 func (e *exporter) reload() error {
+	e.mu.Lock()
+	if e.next == nil {
+		e.next = sync.OnceValue(e.runReload)
+	}
+	next := e.next
+	e.mu.Unlock()
+	return next()
+}
+
+// runReload waits for the reload that runs, and then reloads. If that fails, it
+// logs the error, and the last configuration stays active.
+func (e *exporter) runReload() error {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	e.mu.Lock()
+	e.next = nil // later calls can be for a later configuration
+	e.mu.Unlock()
+	if e.shuttingDown.Load() {
+		return errors.New("the exporter is shutting down")
+	}
 	if err := e.load(); err != nil {
-		level.Error(e.Logger).Log("msg", "the configuration was not reloaded, the one in force stays", "err", err)
+		level.Error(e.Logger).Log("msg", "reloading the configuration failed, the last one stays active", "err", err)
 		return err
 	}
 	level.Info(e.Logger).Log("msg", "the configuration was reloaded", "teams", len(e.teams.Codenames()))
 	return nil
 }
 
-// handler returns what answers requests.
+// reloadOnSignals reloads on each signal until ctx ends. The channel that it
+// returns is closed after the last reload.
+func (e *exporter) reloadOnSignals(ctx context.Context, signals <-chan os.Signal) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				_ = e.reload() // it logs its error
+			}
+		}
+	}()
+	return done
+}
+
+// handler returns the HTTP handler.
 func (e *exporter) handler() (http.Handler, error) {
 	o := web.Options{
 		Teams: e.teams, Registry: e.registry, Logger: e.Logger,
@@ -173,22 +215,41 @@ func (e *exporter) handler() (http.Handler, error) {
 	return web.New(o)
 }
 
-// server returns the server of a handler. It bounds how long and how much a
-// client can hold up, whether or not it has a password.
+// server returns a server with limits for slow and large requests, also of clients
+// without a password.
 func (o *Options) server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, MaxHeaderBytes: maxHeader, IdleTimeout: idleTimeout,
-		// No scrape takes longer than a call to the API.
-		WriteTimeout: o.RequestTimeout + grace,
+		// No scrape takes longer than an API call.
+		WriteTimeout: o.RequestTimeout + writeTimeout,
 		ErrorLog:     slog.NewLogLogger(o.Slogger.Handler(), slog.LevelDebug),
 	}
 }
 
-// Run serves until ctx ends, and then lets the scrapes in flight be answered.
+// receiveHangups returns the channel that receives SIGHUP. It does so until stop is
+// called, or until the process ends if the channel is Options.Hangups.
+func (o *Options) receiveHangups() (hangups chan os.Signal, stop func()) {
+	if o.Hangups == nil {
+		hangups = make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		return hangups, func() { signal.Stop(hangups) }
+	}
+	signal.Notify(o.Hangups, syscall.SIGHUP)
+	return o.Hangups, func() {
+		select {
+		case <-o.Hangups: // too late for a reload
+		default:
+		}
+	}
+}
+
+// Run serves until ctx ends. Then it answers the scrapes in flight and returns.
 func Run(ctx context.Context, o Options) error {
 	if err := toolkit.Validate(*o.Listen.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file %q: %w", *o.Listen.WebConfigFile, err)
 	}
+	hangups, stopHangups := o.receiveHangups()
+	defer stopHangups()
 	e, err := start(o)
 	if err != nil {
 		return err
@@ -201,82 +262,74 @@ func Run(ctx context.Context, o Options) error {
 	}
 	level.Info(o.Logger).Log("msg", "starting", "version", version.Version, "revision", version.GetRevision(), "teams", strings.Join(e.teams.Codenames(), ","))
 
-	// Requests end with their client, or all at once when patience is over.
-	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
-	defer hurry()
+	// Requests end with their client, and all of them after scrapeShutdownTimeout.
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
 	server := o.server(handler)
 	server.BaseContext = func(net.Listener) context.Context { return requests }
-	closeUnasked(server)
-	// Also before it listens: unheeded, the signal would end the process.
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	closeUnused(server)
+	reloads, stopReloads := context.WithCancel(ctx)
+	defer stopReloads()
+	reloadsDone := e.reloadOnSignals(reloads, hangups)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, o.Listen, o.Slogger) }()
-	if err := e.wait(ctx, hangups, served); err != nil {
-		return err
+	select {
+	case err := <-served:
+		stopReloads()
+		<-reloadsDone
+		return fmt.Errorf("serving HTTP: %w", err)
+	case <-ctx.Done():
 	}
 
-	level.Info(o.Logger).Log("msg", "ending, scrapes in flight are answered")
-	defer time.AfterFunc(patience, hurry).Stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+	level.Info(o.Logger).Log("msg", "shutting down, answering the scrapes in flight")
+	e.shuttingDown.Store(true)
+	defer time.AfterFunc(scrapeShutdownTimeout, cancelRequests).Stop()
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(end); err != nil {
-		_ = server.Close() // the scrapes that are left have had their time
-		<-served           //nolint:errcheck // it was ended on purpose
-		return fmt.Errorf("ending: scrapes were left unanswered: %w", err)
+	err = server.Shutdown(shutdown)
+	if err != nil {
+		_ = server.Close() // the remaining scrapes have had their time
+		err = fmt.Errorf("shutting down: some scrapes were not answered: %w", err)
 	}
-	<-served //nolint:errcheck // it was ended on purpose
-	return nil
+	<-served //nolint:errcheck // it was shut down on purpose
+	select {
+	case <-reloadsDone:
+	case <-shutdown.Done():
+	}
+	return err
 }
 
-// closeUnasked has a server that is shut down close the connections that no
-// request has come on yet, which net/http would wait for up to 5 s to ask what
-// it does not answer any more.
-func closeUnasked(server *http.Server) {
+// closeUnused makes a server that shuts down close the connections without a
+// request. net/http would wait up to 5 s for requests that it no longer answers.
+func closeUnused(server *http.Server) {
 	var mu sync.Mutex
-	unasked := make(map[net.Conn]struct{})
-	ending := false
+	unused := make(map[net.Conn]struct{})
+	closing := false
 	server.ConnState = func(conn net.Conn, state http.ConnState) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
 		case state != http.StateNew:
-			delete(unasked, conn)
-		case ending:
+			delete(unused, conn)
+		case closing:
 			conn.Close()
 		default:
-			unasked[conn] = struct{}{}
+			unused[conn] = struct{}{}
 		}
 	}
 	server.RegisterOnShutdown(func() {
 		mu.Lock()
 		defer mu.Unlock()
-		ending = true
-		for conn := range unasked {
+		closing = true
+		for conn := range unused {
 			conn.Close()
 		}
 	})
 }
 
-// wait returns when the exporter is to end, with an error where it cannot
-// serve. Until then it reloads on each hangup.
-func (e *exporter) wait(ctx context.Context, hangups <-chan os.Signal, served <-chan error) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-served:
-			return fmt.Errorf("serving HTTP: %w", err)
-		case <-hangups:
-			_ = e.reload() // has logged it
-		}
-	}
-}
-
-// Once writes the metrics of one scrape of all teams to w. It fails when the
-// scrape of any of them did. The exporter's own go_ and process_ metrics are
-// left out, so that the output can be a file among those of other exporters.
+// Once writes the metrics of one scrape of all teams to w. It returns an error if
+// the scrape of a team failed. It omits go_ and process_ metrics, so that the
+// output can be a file next to those of other exporters.
 func Once(ctx context.Context, o Options, w io.Writer) error {
 	e, err := start(o)
 	if err != nil {
@@ -301,7 +354,7 @@ func Once(ctx context.Context, o Options, w io.Writer) error {
 	return down(families)
 }
 
-// down is an error that names the teams of which not all could be read.
+// down returns an error that names the teams with failed API requests, or nil.
 func down(families []*dto.MetricFamily) error {
 	var teams []string
 	for _, family := range families {
@@ -317,5 +370,5 @@ func down(families []*dto.MetricFamily) error {
 	if teams == nil {
 		return nil
 	}
-	return errors.New("not all was read of " + strings.Join(teams, ", ") + "; the log says why")
+	return errors.New("API requests failed for these teams: " + strings.Join(teams, ", ") + ": see the log")
 }

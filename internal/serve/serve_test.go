@@ -30,8 +30,8 @@ import (
 	"chattonic_exporter/internal/simulator"
 )
 
-// waitTimeout is how long a test waits for what has to come, on a machine
-// however busy. It does not measure anything.
+// waitTimeout is how long a test waits for an event, also on a busy machine. It
+// does not measure anything.
 const waitTimeout = 45 * time.Second
 
 func TestMain(m *testing.M) {
@@ -41,14 +41,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fixture is options for a simulated API with the teams acme and globex, and
-// the configuration that they read.
+// fixture holds options for a simulated API with the teams acme and globex, and
+// the configuration that Load returns.
 type fixture struct {
 	Options
 	api  *simulator.Server
 	url  string
 	logs *loggingtest.Buffer
-	file atomic.Pointer[string] // the teams part
+	file atomic.Pointer[string] // the teams in the configuration file
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -90,7 +90,7 @@ func (f *fixture) load() (*config.Config, error) {
 
 var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
-// run runs the exporter and returns its URL, and what ends it.
+// run runs the exporter. It returns the URL, and a function that ends it.
 func (f *fixture) run(t *testing.T) (url string, end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -123,7 +123,7 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-func TestRunServesUntilItIsEnded(t *testing.T) {
+func TestRunServesUntilItsContextEnds(t *testing.T) {
 	f := newFixture(t)
 	url, end := f.run(t)
 	body := get(t, url+"/metrics")
@@ -140,9 +140,9 @@ func TestRunServesUntilItIsEnded(t *testing.T) {
 	assert.NotContains(t, f.logs.String(), "secret")
 }
 
-func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
+func TestShutdownAnswersScrapesInFlight(t *testing.T) {
 	t.Parallel()
-	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "out of patience": time.Hour} {
+	for name, delay := range map[string]time.Duration{"soon": 300 * time.Millisecond, "after the shutdown timeout": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
@@ -164,11 +164,11 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 				answered <- string(body)
 			}()
 			require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, waitTimeout, 5*time.Millisecond)
-			require.NoError(t, end(), "no scrape is left unanswered")
+			require.NoError(t, end(), "all scrapes are answered")
 			body := <-answered
 			assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
 			want := `chattonic_up{team="globex"} 1`
-			if delay > patience {
+			if delay > scrapeShutdownTimeout {
 				want = `chattonic_up{team="globex"} 0`
 			}
 			assert.Contains(t, body, want)
@@ -178,11 +178,11 @@ func TestScrapeInFlightIsAnsweredAtTheEnd(t *testing.T) {
 
 func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
 	f := newFixture(t)
-	gone := make(chan struct{})
+	ended := make(chan struct{})
 	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointOperators, simulator.Fault{
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
-			close(gone)
+			close(ended)
 		}),
 	}))
 	url, end := f.run(t)
@@ -194,15 +194,15 @@ func TestCallThatOutlivesItsScrapeEndsWithTheExporter(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Eventually(t, func() bool { return f.api.Calls("globex", chattonic.EndpointOperators) == 1 }, waitTimeout, 5*time.Millisecond)
 	select {
-	case <-gone:
+	case <-ended:
 		assert.Fail(t, "the call ended with its scrape")
 	default:
 	}
 	require.NoError(t, end())
 	select {
-	case <-gone:
+	case <-ended:
 	case <-time.After(waitTimeout):
-		assert.Fail(t, "the call goes on")
+		assert.Fail(t, "the call still runs")
 	}
 }
 
@@ -250,11 +250,11 @@ func TestConfigurationThatCannotBeReadIsAnError(t *testing.T) {
 
 	f.Load = func() (*config.Config, error) {
 		c, err := f.load()
-		c.Teams[1].HTTPClient.TLSConfig.CAFile = "missing.pem" // as when it goes away after the file was read
+		c.Teams[1].HTTPClient.TLSConfig.CAFile = "missing.pem" // removed after the configuration was read
 		return c, err
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // so that it would serve for no time
+	cancel() // it would return at once
 	require.ErrorContains(t, Run(ctx, f.Options), `team "globex": http_client: `)
 }
 
@@ -276,17 +276,17 @@ func TestOncePrintsAScrape(t *testing.T) {
 
 	require.NoError(t, f.api.SetFault("globex", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
 	out.Reset()
-	require.EqualError(t, Once(t.Context(), f.Options, &out), "not all was read of globex; the log says why")
+	require.EqualError(t, Once(t.Context(), f.Options, &out), "API requests failed for these teams: globex: see the log")
 	assert.Contains(t, out.String(), `chattonic_queries_pending{team="globex"}`)
 	assert.Contains(t, f.logs.String(), "HTTP 403")
 }
 
-// full is a disk without space.
+// full is a full disk.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-func TestOnceSaysWhatItCouldNotWrite(t *testing.T) {
+func TestOnceReturnsWriteErrors(t *testing.T) {
 	f := newFixture(t)
 	require.ErrorIs(t, Once(t.Context(), f.Options, full{}), syscall.ENOSPC)
 }

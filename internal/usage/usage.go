@@ -1,4 +1,4 @@
-// Package usage marks errors that whoever typed the command line can mend.
+// Package usage marks errors in the command line.
 package usage
 
 import (
@@ -6,21 +6,21 @@ import (
 	"fmt"
 )
 
-// Error is a command line, or an environment variable in place of a flag, that
-// cannot be followed: an unknown name, a missing or bad value, or flags that
-// contradict each other. What a file holds or lacks is none.
+// Error is an error in the command line or in the environment variable of a flag:
+// an unknown name, a missing or invalid value, or flags that exclude each other.
+// Errors in files are not usage errors.
 type Error struct{ Err error }
 
 func (e Error) Error() string { return e.Err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the cause.
 func (e Error) Unwrap() error { return e.Err }
 
-// Errorf is fmt.Errorf for an Error.
+// Errorf formats an Error, as fmt.Errorf does.
 func Errorf(format string, a ...any) error { return Error{fmt.Errorf(format, a...)} }
 
-// ExitCode returns what the program exits with: 0 without an error, 2 after an
-// Error and 1 after any other.
+// ExitCode returns the exit code of the program: 0 without an error, 2 for an
+// Error, and 1 for any other error.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:

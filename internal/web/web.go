@@ -88,7 +88,7 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	if o.Reload != nil {
-		mux.HandleFunc("POST /-/reload", h.reload)
+		mux.Handle("POST /-/reload", sameSite(http.HandlerFunc(h.reload)))
 	}
 	if o.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -213,6 +213,17 @@ func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 }
 
 // reload serves /-/reload. Reload logs its errors itself.
+// sameSite refuses requests that a browser sends for a page of another site.
+// Clients that are no browsers send no header that says so.
+func sameSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "a page of another site sent this request: use curl -X POST or SIGHUP to reload", http.StatusForbidden)
+	}))
+	return protection.Handler(next)
+}
+
+// reload reads the configuration again. Reload logs its own failure.
 func (h *handler) reload(w http.ResponseWriter, _ *http.Request) {
 	if err := h.Reload(); err != nil {
 		http.Error(w, "the active configuration is unchanged: "+err.Error(), http.StatusInternalServerError)
@@ -227,24 +238,6 @@ func textHandler(text string) http.HandlerFunc {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, text+"\n") // an error means that the client disconnected
 	}
-}
-
-// CheckHealth requests the health URL of a running exporter, such as
-// http://127.0.0.1:10042/-/healthy. It fails unless the status is 200.
-func CheckHealth(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("checking the health: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("checking the health: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("checking the health: %s responded with %s", address, resp.Status)
-	}
-	return nil
 }
 
 // errorLog logs the errors of promhttp during one scrape.

@@ -2,11 +2,9 @@ package web
 
 import (
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -498,12 +496,43 @@ func (twice) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func TestCheckHealth(t *testing.T) {
-	f := start(t, allTeams, nil)
-	require.NoError(t, CheckHealth(t.Context(), f.url+"/-/healthy"))
-	require.EqualError(t, CheckHealth(t.Context(), f.url+"/nothing"), fmt.Sprintf("checking the health: %s/nothing responded with 404 Not Found", f.url))
-	require.ErrorContains(t, CheckHealth(t.Context(), "://"), "checking the health")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, CheckHealth(ctx, f.url), context.Canceled)
+func TestReloadFromAnotherSiteIsRefused(t *testing.T) {
+	reloads := 0
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Reload = func() error { reloads++; return nil } })
+	for _, c := range []struct {
+		fetchSite, origin string
+		want              int
+	}{
+		{"", "", http.StatusOK}, // curl
+		{"same-origin", f.url, http.StatusOK},
+		{"none", "", http.StatusOK},
+		{"", f.url, http.StatusOK}, // a browser without Sec-Fetch-Site
+		{"cross-site", "https://elsewhere.example", http.StatusForbidden},
+		{"same-site", "http://127.0.0.1:1", http.StatusForbidden},
+		{"", "https://elsewhere.example", http.StatusForbidden},
+		{"", "null", http.StatusForbidden}, // a page in a sandbox
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/-/reload", http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Sec-Fetch-Site", c.fetchSite)
+		req.Header.Set("Origin", c.origin)
+		before := reloads
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, c.want, resp.StatusCode, c)
+		assert.Equal(t, c.want == http.StatusOK, reloads > before, c)
+		if c.want == http.StatusForbidden {
+			assert.Equal(t, "a page of another site sent this request: use curl -X POST or SIGHUP to reload\n", string(body))
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url+"/sd", http.NoBody)
+	require.NoError(t, err)
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode, "links from another site work")
 }
