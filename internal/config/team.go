@@ -38,6 +38,7 @@ type settings struct {
 	DateFormatGroup dateFormatGroup       `yaml:"date_format_group"`
 	Delay           duration              `yaml:"delay"`
 	TTL             map[endpoint]duration `yaml:"ttl"`
+	MaxCalls        *callsPerMinute       `yaml:"max_calls_per_minute"` // null removes the default
 	Collectors      []endpoint            `yaml:"collectors"`
 	OperatorNames   bool                  `yaml:"operator_names"`
 	Thresholds      struct {
@@ -78,6 +79,9 @@ func (s *settings) team(codename string) Team {
 		Thresholds:      Thresholds{QueriesPending: (*float64)(s.Thresholds.QueriesPending)},
 		BusinessHours:   s.BusinessHours.inZone(s.Timezone.Location),
 		TTL:             make(map[chattonic.Endpoint]time.Duration),
+	}
+	if s.MaxCalls != nil {
+		team.MaxCallsPerMinute = int(*s.MaxCalls)
 	}
 	for _, e := range chattonic.ReadEndpoints() {
 		if slices.Contains(s.Collectors, endpoint(e)) {
