@@ -8,7 +8,6 @@ package collector
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -62,6 +61,9 @@ type Settings struct {
 	// WithinBusinessHours reports whether a time is within the team's business hours.
 	// It is nil if none are configured.
 	WithinBusinessHours func(t time.Time) bool
+	// PausedUntil returns until when no requests are sent to an endpoint because the API
+	// asked for a pause, or the zero time if there is no pause. It may be nil.
+	PausedUntil func(e chattonic.Endpoint) time.Time
 }
 
 // Team is a team to collect from, with the state that is kept between scrapes. It is
@@ -180,14 +182,20 @@ func (s *teamScrape) groups() (all Answers) {
 	up := true
 	for w, info := range s.infos {
 		answers := s.answers[w]
-		// If an answer is shared with an earlier scrape, its window is an earlier one.
-		succeeded := slices.IndexFunc(answers, func(a answer) bool { return a.err == nil })
-		covered := answers[max(succeeded, 0)].window
+		// If an answer is shared with an earlier scrape, its window is an earlier one. The
+		// earliest counts, so that an answer never looks newer than it is.
+		covered, succeeded := answers[0].window, false
 		for _, a := range answers {
+			if a.err == nil && (!succeeded || a.window.End.Before(covered.End)) {
+				covered, succeeded = a.window, true
+			}
 			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, info: info, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
 		all = append(all, &group[chattonic.Window]{table: windowTable, info: info, items: []chattonic.Window{covered}})
+	}
+	if pauses := s.team.pauses(); len(pauses) > 0 {
+		all = append(all, &group[apiPause]{table: pauseTable, info: s.infos[0], items: pauses})
 	}
 	return append(all, &group[teamState]{table: teamStateTable, info: s.infos[0], items: []teamState{{up, s.team.QueriesPendingThreshold, s.team.withinBusinessHours(s.start)}}})
 }
@@ -225,6 +233,19 @@ func (t *Team) withinBusinessHours(at time.Time) (n chattonic.Number) {
 	default:
 		return chattonic.NumberOf(0)
 	}
+}
+
+// pauses returns the endpoints that the API does not want to be requested now.
+func (t *Team) pauses() (pauses []apiPause) {
+	if t.PausedUntil == nil || t.WindowedOnly {
+		return nil
+	}
+	for _, e := range t.Collectors {
+		if until := t.PausedUntil(e); !until.IsZero() {
+			pauses = append(pauses, apiPause{chattonic.Text(e), chattonic.TimestampOf(until)})
+		}
+	}
+	return pauses
 }
 
 // setLastSuccess records the time of a successful request and returns it.
