@@ -75,6 +75,7 @@ type Team struct {
 	lastSuccess map[requestKey]chattonic.Timestamp
 	lastWarning map[chattonic.Endpoint]string // of contract violations
 	warned      map[chattonic.Endpoint]bool   // by endpoint.warning
+	failing     map[chattonic.Endpoint]*failing
 }
 
 // requestKey identifies the requests of a team across scrapes.
@@ -88,6 +89,7 @@ func NewTeam(s Settings) *Team {
 	return &Team{
 		Settings: s, lastSuccess: make(map[requestKey]chattonic.Timestamp),
 		lastWarning: make(map[chattonic.Endpoint]string), warned: make(map[chattonic.Endpoint]bool),
+		failing: make(map[chattonic.Endpoint]*failing),
 	}
 }
 
@@ -102,7 +104,7 @@ type Collector struct {
 var _ prometheus.Collector = (*Collector)(nil)
 
 // New returns a Collector for one scrape of the teams. ctx limits the API requests. The
-// Collector logs failed requests. now is the clock; nil means time.Now.
+// Collector logs when requests begin and cease to fail. now is the clock; nil means time.Now.
 func New(ctx context.Context, logger log.Logger, now func() time.Time, teams ...*Team) *Collector {
 	if now == nil {
 		now = time.Now
@@ -142,6 +144,7 @@ func (c *Collector) Fetch() (all Answers) {
 	}
 	running.Wait()
 	for _, s := range scrapes {
+		c.logFailures(s)
 		all = append(all, s.groups()...)
 	}
 	return all
@@ -207,7 +210,6 @@ func (c *Collector) fetch(t *Team, e chattonic.Endpoint, info *answerInfo, windo
 	result := answer{outcome: outcome{collector: chattonic.Text(e), err: err, duration: time.Since(start), window: window}}
 	key := requestKey{e, window.Name}
 	if err != nil {
-		level.Error(c.logger).Log("msg", "API request failed", "team", t.Codename, "collector", e, "window", window.Name, "err", err)
 		result.lastSuccess = t.getLastSuccess(key)
 		return result
 	}

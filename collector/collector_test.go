@@ -338,8 +338,8 @@ func TestFailedEndpointLeavesOnlyItsFailure(t *testing.T) {
 	}
 	assert.Len(t, of(samples, "chattonic_scrape_collector_last_success"), 2, "none of what never answered")
 	assert.Equal(t, 2, strings.Count(logged, "level=error"))
-	assert.Contains(t, logged, "team=acme collector=dashboard window=24h err=down")
-	assert.Contains(t, logged, "team=globex collector=operators window=24h err=down")
+	assert.Contains(t, logged, "team=acme collector=dashboard windows=24h err=down")
+	assert.Contains(t, logged, "team=globex collector=operators windows=24h err=down")
 }
 
 func TestLastSuccessOutlivesFailures(t *testing.T) {

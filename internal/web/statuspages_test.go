@@ -240,7 +240,8 @@ func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
 }
 
 func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
-	f := startPages(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
+	const configured = "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n"
+	f := startPages(t, configured, nil)
 	f.scrape(t.Context())
 	before := rows(t, f.page(t, "/"), "teams")
 	f.clock.pass(5 * time.Minute)
@@ -267,6 +268,7 @@ func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
 
 	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{}))
 	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointDashboard, simulator.Fault{Status: http.StatusForbidden}))
+	f.apply(t, configured) // or the rejected token would be tried in a minute
 	f.scrape(t.Context())
 	after = rows(t, f.page(t, "/"), "teams")
 	assert.Equal(t, []string{"0 s ago", "HTTP 403, the access token has no access to this team: check the token and the codename (dashboard 24h, today)"}, after[0][5:7])
