@@ -148,7 +148,7 @@ func secretFiles(c promconfig.HTTPClientConfig) (files []string) {
 			add(header.Files...)
 		}
 	}
-	add(string(c.BearerTokenFile), c.TLSConfig.CertFile, c.TLSConfig.KeyFile)
+	add(c.BearerTokenFile, c.TLSConfig.CertFile, c.TLSConfig.KeyFile)
 	slices.Sort(files)
 	return files
 }

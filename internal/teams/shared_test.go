@@ -191,6 +191,7 @@ func TestLateAnswerServesOneLaterCall(t *testing.T) {
 		_, err := ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		time.Sleep(50 * time.Second)
+		synctest.Wait()
 		api.delay = time.Hour
 		for _, may := range []time.Duration{10 * time.Second, 30 * time.Second} { // the second one joins the call, which ends by its timeout
 			n, err := ask(t, p, may)
@@ -226,6 +227,7 @@ func TestLateAnswerDoesNotHideAFailure(t *testing.T) {
 		_, err := ask(t, p, 10*time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		time.Sleep(50 * time.Second)
+		synctest.Wait()
 		api.delay, api.err = time.Second, errors.New("broken")
 		_, err = ask(t, p, 10*time.Second)
 		require.EqualError(t, err, "broken")
