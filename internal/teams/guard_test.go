@@ -264,6 +264,11 @@ func TestPauseAndCallsOutliveAChangeOfSettings(t *testing.T) {
 	require.NoError(t, f.Apply(parse(t, server.URL, "  - {codename: acme, max_calls_per_minute: 3, windows: [1h, today]}")))
 	scrapeAll()
 	assert.Equal(t, 2, api.count())
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - codename: globex")))
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - {codename: acme, max_calls_per_minute: 3, windows: [1h, today]}")))
+	scrapeAll()
+	assert.Equal(t, 2, api.count(), "nor if the team was removed meanwhile")
+	assert.Len(t, f.limits, 1, "globex is not paused")
 	now.Store(new(now.Load().Add(10*time.Minute + time.Second)))
 	api.set(200, "")
 	scrapeAll()
@@ -271,6 +276,9 @@ func TestPauseAndCallsOutliveAChangeOfSettings(t *testing.T) {
 	require.NoError(t, f.Apply(parse(t, server.URL, "  - {codename: acme, max_calls_per_minute: 4, windows: [1h]}")))
 	scrapeAll()
 	assert.Equal(t, 6, api.count(), "the calls of this minute still count")
+	now.Store(new(now.Load().Add(time.Minute)))
+	require.NoError(t, f.Apply(parse(t, server.URL, "  - codename: globex")))
+	assert.Len(t, f.limits, 1, "acme is forgotten")
 }
 
 func serveReplies(api *repliesAPI) http.HandlerFunc {

@@ -131,6 +131,18 @@ func (l *limits) observe(a chattonic.Attempt, sent, now time.Time) {
 	}
 }
 
+// idle reports whether nothing limits the team's requests now.
+func (l *limits) idle(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.pauses {
+		if now.Before(p.until) {
+			return false
+		}
+	}
+	return len(l.recent) == 0 || !now.Before(l.recent[len(l.recent)-1].Add(callsPeriod))
+}
+
 // pausedUntil returns the end of the endpoint's pause, or the zero time if there is none.
 func (l *limits) pausedUntil(e chattonic.Endpoint, now time.Time) time.Time {
 	l.mu.Lock()

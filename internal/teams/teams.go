@@ -6,6 +6,7 @@ package teams
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -45,7 +46,11 @@ type Set struct {
 
 	mu     sync.Mutex
 	active []*member
+	limits map[limitsKey]*limits // also of teams that were removed, during a pause
 }
+
+// limitsKey identifies a team of an API, whatever its settings.
+type limitsKey struct{ baseURL, codename string }
 
 // member is a team that is active or used by a scrape.
 type member struct {
@@ -66,13 +71,13 @@ func New(o Options) *Set {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Set{options: o, limit: semaphore.NewWeighted(o.MaxCalls)}
+	return &Set{options: o, limit: semaphore.NewWeighted(o.MaxCalls), limits: make(map[limitsKey]*limits)}
 }
 
 // Apply makes a configuration the active one. After an error the active configuration is
 // unchanged. A team with unchanged settings keeps its state, but reads its secrets again if
-// they are not in the configuration. A team with other settings keeps the pauses that the
-// API asked for. Apply waits until removed
+// they are not in the configuration. The pauses that the API asked for hold for a team with
+// other settings, too. Apply waits until removed
 // teams that no scrape uses are closed.
 func (s *Set) Apply(c *config.Config) error {
 	unused, err := s.replace(c)
@@ -92,8 +97,7 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 	next, created := make([]*member, 0, len(c.Teams)), []*member(nil)
 	renewed := make(map[*member]http.RoundTripper)
 	for _, t := range c.Teams {
-		m := current[t.Codename]
-		if m != nil && reflect.DeepEqual(m.config, t) {
+		if m := current[t.Codename]; m != nil && reflect.DeepEqual(m.config, t) {
 			renewed[m] = nil
 			if t.HTTPClient.OAuth2 != nil || len(secretFiles(t.HTTPClient)) > 0 {
 				if renewed[m], err = m.transport.create(); err != nil {
@@ -103,7 +107,7 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 			next = append(next, m)
 			continue
 		}
-		m, err := s.newMember(t, m)
+		m, err := s.newMember(t)
 		if err != nil {
 			return created, fmt.Errorf("team %q: %w", t.Codename, err)
 		}
@@ -121,12 +125,24 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 	}
 	previous := s.active
 	s.active = next
+	s.forgetLimits()
 	return s.release(previous), nil
 }
 
-// newMember returns a member for a configured team. previous is the active member with the
-// same codename, or nil.
-func (s *Set) newMember(t config.Team, previous *member) (*member, error) {
+// forgetLimits deletes the limits of teams that are not active, unless they are paused.
+func (s *Set) forgetLimits() {
+	used := make(map[*limits]bool, len(s.active))
+	for _, m := range s.active {
+		if m.guard != nil {
+			used[m.guard.limits] = true
+		}
+	}
+	now := s.options.Now()
+	maps.DeleteFunc(s.limits, func(_ limitsKey, l *limits) bool { return !used[l] && l.idle(now) })
+}
+
+// newMember returns a member for a configured team.
+func (s *Set) newMember(t config.Team) (*member, error) {
 	m := &member{config: t}
 	client, err := newHTTPClient(t, s.options.UserAgent)
 	if err != nil {
@@ -141,10 +157,11 @@ func (s *Set) newMember(t config.Team, previous *member) (*member, error) {
 		return client.Transport, nil
 	})
 	m.http.Transport = m.transport
-	m.guard = &guard{now: s.options.Now, limits: newLimits(), login: newLogin(secretFiles(t.HTTPClient), nil), maxCalls: t.MaxCallsPerMinute}
-	if previous != nil && previous.config.BaseURL == t.BaseURL {
-		m.guard.limits = previous.guard.limits
+	k := limitsKey{t.BaseURL, t.Codename}
+	if s.limits[k] == nil {
+		s.limits[k] = newLimits()
 	}
+	m.guard = &guard{now: s.options.Now, limits: s.limits[k], login: newLogin(secretFiles(t.HTTPClient), nil), maxCalls: t.MaxCallsPerMinute}
 	if t.HTTPClient.OAuth2 != nil {
 		m.guard.login.oauth2 = m.transport
 	}
