@@ -46,6 +46,7 @@ type Client struct {
 	dateFormatGroup string
 	maxBody         int64
 	observe         func(Attempt)
+	guard           func(Endpoint) (done func(Attempt), refusal *Error)
 	now             func() time.Time
 }
 
@@ -62,6 +63,9 @@ type Attempt struct {
 	// Duration is the time from sending the request to the end of the answer's
 	// body. It includes redirects.
 	Duration time.Duration
+	// RetryAfter is the value of the Retry-After header. It is negative if the
+	// header is missing or invalid.
+	RetryAfter time.Duration
 	// Err is the error of the request, of the type Error, or nil if it succeeded.
 	Err error
 }
@@ -97,6 +101,15 @@ func WithMaxBody(bytes int64) Option { return func(c *Client) { c.maxBody = byte
 // safe for concurrent use.
 func WithObserver(observe func(Attempt)) Option { return func(c *Client) { c.observe = observe } }
 
+// WithGuard sets a function that is called before each HTTP request, also before
+// retries. If it returns a refusal, the request is not sent and the call fails: with
+// the refusal, or with the error of the request that would have been retried.
+// Otherwise done is called after the request, before the observer. The function must be
+// safe for concurrent use.
+func WithGuard(guard func(Endpoint) (done func(Attempt), refusal *Error)) Option {
+	return func(c *Client) { c.guard = guard }
+}
+
 // WithClock sets the clock for ReceivedAt and for Retry-After headers with a date.
 // The default is time.Now.
 func WithClock(now func() time.Time) Option { return func(c *Client) { c.now = now } }
@@ -117,6 +130,7 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 		dateFormatGroup: DefaultDateFormatGroup,
 		maxBody:         DefaultMaxBody,
 		observe:         func(Attempt) {},
+		guard:           func(Endpoint) (func(Attempt), *Error) { return func(Attempt) {}, nil },
 		now:             time.Now,
 	}
 	WithHTTPClient(http.DefaultClient)(c)
@@ -186,12 +200,20 @@ func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window
 	attempt := Attempt{Endpoint: e, Window: window}
 	var failure *Error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		done, refusal := c.guard(e)
+		if refusal != nil {
+			if failure == nil {
+				failure = refusal
+			}
+			return struct{}{}, backoff.Permanent(failure)
+		}
 		start := time.Now()
 		status, pause, err := c.try(ctx, e, target.String(), decode)
-		attempt.StatusCode, attempt.Duration, attempt.Err = status, time.Since(start), nil
+		attempt.StatusCode, attempt.Duration, attempt.RetryAfter, attempt.Err = status, time.Since(start), pause, nil
 		if failure = err; failure != nil {
 			attempt.Err = *failure
 		}
+		done(attempt)
 		c.observe(attempt)
 		attempt.Retry++
 		switch {

@@ -306,7 +306,7 @@ func TestRetries(t *testing.T) {
 				assert.Equal(t, test.fails, err != nil, "%v", err)
 				var want []chattonic.Attempt
 				for i, status := range test.want {
-					want = append(want, chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Window: november, Retry: i, StatusCode: status})
+					want = append(want, chattonic.Attempt{Endpoint: chattonic.EndpointOperators, Window: november, Retry: i, StatusCode: status, RetryAfter: -1})
 				}
 				assert.Equal(t, want, attempts)
 				assert.Len(t, via.times, len(test.want))
@@ -408,6 +408,43 @@ func TestObserverSeesTheFailureOfEachRequest(t *testing.T) {
 			assert.Equal(t, november, a.Window)
 		}
 	})
+}
+
+func TestGuardDecidesOnEachRequest(t *testing.T) {
+	t.Parallel()
+	refusal := &chattonic.Error{Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseRequest, Detail: "not now"}
+	for name, test := range map[string]struct {
+		admitted int
+		want     string
+	}{
+		"the first": {0, "requesting the operators endpoint: not now"},
+		"a retry":   {1, "requesting the operators endpoint: HTTP 503"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				via := &script{steps: []transport{constant(503, "", "Retry-After", "7"), constant(200, noOperators)}}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var observed []string
+				admitted := 0
+				_, err := newClient(t, baseURL, via,
+					chattonic.WithGuard(func(e chattonic.Endpoint) (func(chattonic.Attempt), *chattonic.Error) {
+						assert.Equal(t, chattonic.EndpointOperators, e)
+						if admitted++; admitted > test.admitted {
+							return nil, refusal
+						}
+						return func(a chattonic.Attempt) {
+							observed = append(observed, fmt.Sprintf("guard %d %s", a.StatusCode, a.RetryAfter))
+						}, nil
+					}),
+					chattonic.WithObserver(func(chattonic.Attempt) { observed = append(observed, "observer") }),
+				).Operators(ctx, november)
+				require.EqualError(t, err, test.want)
+				assert.Len(t, via.times, test.admitted)
+				assert.Equal(t, []string{"guard 503 7s", "observer"}[:2*test.admitted], append([]string{}, observed...))
+			})
+		})
+	}
 }
 
 func TestRetryAfterDateIsReadByTheClock(t *testing.T) {

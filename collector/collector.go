@@ -8,7 +8,6 @@ package collector
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +64,9 @@ type Settings struct {
 	// WithinBusinessHours reports whether a time is within the team's business hours.
 	// It is nil if none are configured.
 	WithinBusinessHours func(t time.Time) bool
+	// PausedUntil returns until when no requests are sent to an endpoint because the API
+	// asked for a pause, or the zero time if there is no pause. It may be nil.
+	PausedUntil func(e chattonic.Endpoint) time.Time
 }
 
 // Team is a team to collect from, with the state that is kept between scrapes. It is
@@ -76,6 +78,7 @@ type Team struct {
 	lastSuccess map[requestKey]chattonic.Timestamp
 	lastWarning map[chattonic.Endpoint]string // of contract violations
 	warned      map[chattonic.Endpoint]bool   // by endpoint.warning
+	failing     map[chattonic.Endpoint]*failing
 }
 
 // requestKey identifies the requests of a team across scrapes.
@@ -92,6 +95,7 @@ func NewTeam(s Settings) *Team {
 	return &Team{
 		Settings: s, lastSuccess: make(map[requestKey]chattonic.Timestamp),
 		lastWarning: make(map[chattonic.Endpoint]string), warned: make(map[chattonic.Endpoint]bool),
+		failing: make(map[chattonic.Endpoint]*failing),
 	}
 }
 
@@ -106,7 +110,7 @@ type Collector struct {
 var _ prometheus.Collector = (*Collector)(nil)
 
 // New returns a Collector for one scrape of the teams. ctx limits the API requests. The
-// Collector logs failed requests. now is the clock; nil means time.Now.
+// Collector logs when requests begin and cease to fail. now is the clock; nil means time.Now.
 func New(ctx context.Context, logger log.Logger, now func() time.Time, teams ...*Team) *Collector {
 	if now == nil {
 		now = time.Now
@@ -146,6 +150,7 @@ func (c *Collector) Fetch() (all Answers) {
 	}
 	running.Wait()
 	for _, s := range scrapes {
+		c.logFailures(s)
 		all = append(all, s.groups()...)
 	}
 	return all
@@ -186,14 +191,20 @@ func (s *teamScrape) groups() (all Answers) {
 	up := true
 	for w, info := range s.infos {
 		answers := s.answers[w]
-		// If an answer is shared with an earlier scrape, its window is an earlier one.
-		succeeded := slices.IndexFunc(answers, func(a answer) bool { return a.err == nil })
-		covered := answers[max(succeeded, 0)].window
+		// If an answer is shared with an earlier scrape, its window is an earlier one. The
+		// earliest counts, so that an answer never looks newer than it is.
+		covered, succeeded := answers[0].window, false
 		for _, a := range answers {
+			if a.err == nil && (!succeeded || a.window.End.Before(covered.End)) {
+				covered, succeeded = a.window, true
+			}
 			all = append(append(all, a.groups...), &group[outcome]{table: outcomeTable, info: info, items: []outcome{a.outcome}})
 			up = up && a.err == nil
 		}
 		all = append(all, &group[chattonic.Window]{table: windowTable, info: info, items: []chattonic.Window{covered}})
+	}
+	if pauses := s.team.pauses(); len(pauses) > 0 {
+		all = append(all, &group[apiPause]{table: pauseTable, info: s.infos[0], items: pauses})
 	}
 	return append(all, &group[teamState]{table: teamStateTable, info: s.infos[0], items: []teamState{{up, s.team.QueriesPendingThreshold, s.team.withinBusinessHours(s.start)}}})
 }
@@ -205,7 +216,6 @@ func (c *Collector) fetch(t *Team, e chattonic.Endpoint, info *answerInfo, windo
 	result := answer{outcome: outcome{collector: chattonic.Text(e), err: err, duration: time.Since(start), window: window}}
 	key := requestKey{e, window.Name}
 	if err != nil {
-		level.Error(c.logger).Log("msg", "API request failed", "team", t.Codename, "collector", e, "window", window.Name, "err", err)
 		result.lastSuccess = t.getLastSuccess(key)
 		return result
 	}
@@ -231,6 +241,19 @@ func (t *Team) withinBusinessHours(at time.Time) (n chattonic.Number) {
 	default:
 		return chattonic.NumberOf(0)
 	}
+}
+
+// pauses returns the endpoints that the API does not want to be requested now.
+func (t *Team) pauses() (pauses []apiPause) {
+	if t.PausedUntil == nil || t.WindowedOnly {
+		return nil
+	}
+	for _, e := range t.Collectors {
+		if until := t.PausedUntil(e); !until.IsZero() {
+			pauses = append(pauses, apiPause{chattonic.Text(e), chattonic.TimestampOf(until)})
+		}
+	}
+	return pauses
 }
 
 // setLastSuccess records the time of a successful request and returns it.

@@ -359,8 +359,8 @@ func TestFailedEndpointLeavesOnlyItsFailure(t *testing.T) {
 	}
 	assert.Len(t, of(samples, "chattonic_scrape_collector_last_success"), 2, "none of what never answered")
 	assert.Equal(t, 2, strings.Count(logged, "level=error"))
-	assert.Contains(t, logged, "team=acme collector=dashboard window=24h err=down")
-	assert.Contains(t, logged, "team=globex collector=operators window=24h err=down")
+	assert.Contains(t, logged, "team=acme collector=dashboard windows=24h err=down")
+	assert.Contains(t, logged, "team=globex collector=operators windows=24h err=down")
 }
 
 func TestLastSuccessOutlivesFailures(t *testing.T) {
@@ -470,6 +470,34 @@ func TestSharedAnswerSaysItsOwnWindow(t *testing.T) {
 	samples, _ := scrape(t, newTeam(t, api, only("dashboard", "operators"))) // the first fails
 	assert.Contains(t, samples, `chattonic_window_end_timestamp_seconds{team="acme",window="24h"} 1.63835994e+09`)
 	assert.Contains(t, samples, `chattonic_scrape_collector_last_success_timestamp_seconds{collector="operators",team="acme",window="24h"} 1.63835994e+09`)
+}
+
+// What is old must not hide behind what is new.
+func TestWindowIsThatOfTheOldestAnswer(t *testing.T) {
+	api := &sharedAPI{*operators("24h")}
+	api.dashboard = dashboard("24h").dashboard
+	for _, order := range [][]chattonic.Endpoint{{"dashboard", "operators"}, {"operators", "dashboard"}} {
+		samples, _ := scrape(t, newTeam(t, api, only(order...)))
+		assert.Contains(t, samples, `chattonic_window_end_timestamp_seconds{team="acme",window="24h"} 1.63835994e+09`)
+	}
+}
+
+func TestPausesAreShownWhileTheyLast(t *testing.T) {
+	until := noon.Add(time.Minute)
+	paused := newTeam(t, operators("24h"), func(s *Settings) {
+		s.Windows = windows(t, "24h", "today")
+		s.PausedUntil = func(e chattonic.Endpoint) time.Time {
+			if e == chattonic.EndpointOperators {
+				return until
+			}
+			return time.Time{}
+		}
+	})
+	samples, _ := scrape(t, paused, newTeam(t, operators("24h"), func(s *Settings) { s.Codename = "globex" }))
+	assert.Equal(t, []string{`chattonic_api_paused_until_timestamp_seconds{endpoint="operators",team="acme"} 1.63836006e+09`}, of(samples, "chattonic_api_paused"))
+	until = time.Time{}
+	samples, _ = scrape(t, paused)
+	assert.Empty(t, of(samples, "chattonic_api_paused"))
 }
 
 func TestThresholdIsShownWhereItIsSet(t *testing.T) {

@@ -11,7 +11,7 @@ var tables = []interface {
 	describe(ch chan<- *prometheus.Desc)
 	document() []Metric
 	families(Answers) []Family
-}{teamStateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable}
+}{teamStateTable, teamTable, operatorTable, dashboardTable, dashboardAnswerTable, windowTable, contractTable, outcomeTable, pauseTable}
 
 // Metric documents a metric.
 type Metric struct {

@@ -81,6 +81,23 @@ var windowTable = newTable("", nil,
 	},
 )
 
+// apiPause is a pause that the API asked for.
+type apiPause struct {
+	endpoint chattonic.Text
+	until    chattonic.Timestamp
+}
+
+var pauseTable = newTable("",
+	[]label[apiPause]{
+		{name: "endpoint", get: func(p *apiPause) fmt.Stringer { return p.endpoint }},
+	},
+	row[apiPause]{
+		name: "chattonic_api_paused_until_timestamp_seconds", current: true, source: fromExporter,
+		help:   "Unix time in seconds until which the endpoint is not requested because the API answered HTTP 429 or 503; absent without a pause.",
+		values: single(func(p *apiPause) number { return p.until }),
+	},
+)
+
 func boolean(b bool) number {
 	if b {
 		return integer(1)

@@ -48,6 +48,9 @@ type Team struct {
 	// TTL is how long an answer of an endpoint is reused by later scrapes. An endpoint
 	// without a TTL is requested at each scrape.
 	TTL map[chattonic.Endpoint]time.Duration
+	// MaxCallsPerMinute is the maximum number of HTTP requests to the API in any minute. 0
+	// means no limit.
+	MaxCallsPerMinute int
 	// Collectors holds at least one of chattonic.ReadEndpoints, in their order.
 	Collectors []chattonic.Endpoint
 	// AtWork holds the states in which an operator is at work, at least one. Letter case

@@ -139,6 +139,7 @@ defaults:
   date_format_group: 0
   delay: 5m
   ttl: {operators: 30s, dashboard: 1h30m}
+  max_calls_per_minute: 60
   collectors: [dashboard]
   at_work: [online, On call]
   operator_names: false
@@ -154,6 +155,7 @@ teams:
     date_format_group: "%Y"
     delay: 0s
     ttl: {operators: 0s}
+    max_calls_per_minute: 1
     collectors: [dashboard, operators]
     at_work: [busy]
     operator_names: true
@@ -161,6 +163,7 @@ teams:
     http_client: {basic_auth: {username: me, password_file: token}, authorization: null}
   - codename: "none"
     ttl:
+    max_calls_per_minute: null
     thresholds: {queries_pending: null}
 `
 
@@ -183,6 +186,7 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, []chattonic.Endpoint{"dashboard"}, heir.Collectors)
 	assert.Equal(t, []string{"online", "On call"}, heir.AtWork)
 	assert.False(t, heir.OperatorNames)
+	assert.Equal(t, 60, heir.MaxCallsPerMinute)
 	require.NotNil(t, heir.Thresholds.QueriesPending)
 	assert.InDelta(t, 2.5, *heir.Thresholds.QueriesPending, 0)
 	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", Credentials: secret}, heir.HTTPClient.Authorization)
@@ -199,12 +203,14 @@ func TestEverySettingFromDefaultsAndFromTheTeam(t *testing.T) {
 	assert.Equal(t, []chattonic.Endpoint{"operators", "dashboard"}, other.Collectors, "in the known order")
 	assert.Equal(t, []string{"busy"}, other.AtWork, "not added to those of the defaults")
 	assert.True(t, other.OperatorNames)
+	assert.Equal(t, 1, other.MaxCallsPerMinute)
 	require.NotNil(t, other.Thresholds.QueriesPending)
 	assert.Zero(t, *other.Thresholds.QueriesPending)
 	assert.Nil(t, other.HTTPClient.Authorization, "null drops the one of the defaults")
 	assert.Equal(t, &promconfig.BasicAuth{Username: "me", PasswordFile: "token"}, other.HTTPClient.BasicAuth)
 
 	assert.Equal(t, heir.TTL, teams[2].TTL, "a mapping without keys overrides none")
+	assert.Zero(t, teams[2].MaxCallsPerMinute, "null drops the one of the defaults")
 	assert.Nil(t, teams[2].Thresholds.QueriesPending, "null drops the one of the defaults")
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, collectors, at_work, operator_names, thresholds, business_hours, http_client"
+	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, max_calls_per_minute, collectors, at_work, operator_names, thresholds, business_hours, http_client"
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
@@ -144,6 +144,11 @@ func TestTeamErrors(t *testing.T) {
 		"names a text":          {acme("operator_names: 'false'"), `5: team "acme": operator_names: needs true or false`},
 		"names without value":   {acme("operator_names:"), `5: team "acme": operator_names: has no value: give it one, or leave the key out`},
 		"names a list":          {acme("operator_names: [true]"), `5: team "acme": operator_names: needs a single value, not a list`},
+		"no calls":              {acme("max_calls_per_minute: 0"), `5: team "acme": max_calls_per_minute: not a number of calls: use a whole number of at least 1, or null for no limit`},
+		"negative calls":        {acme("max_calls_per_minute: -1"), `5: team "acme": max_calls_per_minute: not a number of calls: use a whole number of at least 1, or null for no limit`},
+		"half a call":           {acme("max_calls_per_minute: 1.5"), `5: team "acme": max_calls_per_minute: not a number of calls: use a whole number of at least 1, or null for no limit`},
+		"calls as a word":       {acme("max_calls_per_minute: many"), `5: team "acme": max_calls_per_minute: not a number of calls: use a whole number of at least 1, or null for no limit`},
+		"too many calls":        {acme("max_calls_per_minute: 9999999999"), `5: team "acme": max_calls_per_minute: not a number of calls: use a whole number of at least 1, or null for no limit`},
 		"unknown threshold":     {acme("thresholds: {pending: 1}"), `5: team "acme": thresholds: unknown key "pending": use one of queries_pending`},
 		"negative threshold":    {acme("thresholds: {queries_pending: -1}"), `5: team "acme": thresholds.queries_pending: not a threshold: use a number of at least 0`},
 		"infinite threshold":    {acme("thresholds: {queries_pending: inf}"), `5: team "acme": thresholds.queries_pending: not a threshold: use a number of at least 0`},

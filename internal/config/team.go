@@ -38,6 +38,7 @@ type settings struct {
 	DateFormatGroup dateFormatGroup       `yaml:"date_format_group"`
 	Delay           duration              `yaml:"delay"`
 	TTL             map[endpoint]duration `yaml:"ttl"`
+	MaxCalls        *callsPerMinute       `yaml:"max_calls_per_minute"` // null removes the default
 	Collectors      []endpoint            `yaml:"collectors"`
 	AtWork          []operatorState       `yaml:"at_work"`
 	OperatorNames   bool                  `yaml:"operator_names"`
@@ -80,6 +81,9 @@ func (s *settings) team(codename string) Team {
 		Thresholds:      Thresholds{QueriesPending: (*float64)(s.Thresholds.QueriesPending)},
 		BusinessHours:   s.BusinessHours.inZone(s.Timezone.Location),
 		TTL:             make(map[chattonic.Endpoint]time.Duration),
+	}
+	if s.MaxCalls != nil {
+		team.MaxCallsPerMinute = int(*s.MaxCalls)
 	}
 	for _, state := range s.AtWork {
 		team.AtWork = append(team.AtWork, string(state))

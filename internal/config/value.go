@@ -24,6 +24,7 @@ type (
 	duration        time.Duration
 	operatorState   string
 	threshold       float64
+	callsPerMinute  int
 	timeOfDay       int // minutes since midnight
 	timeZone        struct{ *time.Location }
 )
@@ -76,6 +77,16 @@ func (t *threshold) UnmarshalText(text []byte) error {
 	*t = threshold(number)
 	if err != nil || number < 0 || math.IsNaN(number) || math.IsInf(number, 0) {
 		return errors.New("not a threshold: use a number of at least 0")
+	}
+	return nil
+}
+
+// UnmarshalText parses a whole number of at least 1.
+func (c *callsPerMinute) UnmarshalText(text []byte) error {
+	number, err := strconv.ParseUint(string(text), 10, 31)
+	*c = callsPerMinute(number)
+	if err != nil || number == 0 {
+		return errors.New("not a number of calls: use a whole number of at least 1, or null for no limit")
 	}
 	return nil
 }

@@ -115,6 +115,18 @@ func (h *History) end(c *Call, answer chattonic.Answer, err error) {
 	}
 }
 
+// refuse records that a call failed without a request. That is no call, but the endpoint and
+// window do not succeed.
+func (h *History) refuse(endpoint chattonic.Endpoint, window chattonic.Window, err error) {
+	if h == nil {
+		return
+	}
+	start := h.now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failing[key{endpoint, window.Name}] = Call{Endpoint: endpoint, Window: window, Start: start, Err: err}
+}
+
 // Snapshot returns the current content of the History.
 func (h *History) Snapshot() Snapshot {
 	now := h.now()

@@ -2,6 +2,7 @@ package teams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"chattonic_exporter/collector"
 )
 
-// maxLate is how long a late answer can be used by the next scrape. It equals the lookback
-// delta of Prometheus: older samples are stale there.
+// maxLate is how long a late answer can be used. It equals the lookback delta of
+// Prometheus: older samples are stale there.
 const maxLate = 5 * time.Minute
 
 // SharedOptions configures a SharedAPI.
@@ -30,12 +31,14 @@ type SharedOptions struct {
 	Now func() time.Time
 	// History records the calls; nil means that they are not recorded.
 	History *History
+
+	guard *guard // decides which calls may be made; nil means all
 }
 
 // SharedAPI shares the calls of one team between scrapes. Concurrent scrapes, such as
 // those of several Prometheus servers, share one call. An answer is reused until its TTL
-// expires. An answer that is too late for its scrape is used by the next one. Calls are
-// shared by endpoint and window name. A SharedAPI is safe for concurrent use.
+// expires. The next scrape falls back on an answer that was too late for its scrape, but only
+// if its own call times out. Calls are shared by endpoint and window name. A SharedAPI is safe for concurrent use.
 type SharedAPI struct {
 	api     collector.API
 	options SharedOptions
@@ -65,10 +68,14 @@ type shared struct {
 // flight is a call in flight or a completed one. answer, err and completedAt are set before
 // done is closed.
 type flight struct {
-	done      chan struct{}
-	scrapes   int   // number of scrapes that wait for the answer or got it, guarded by SharedAPI.mu
-	lastError error // of the last failed request, guarded by SharedAPI.mu
-	record    *Call
+	done   chan struct{}
+	record *Call
+
+	// The next fields are guarded by SharedAPI.mu.
+
+	scrapes   int     // number of scrapes that wait for the answer or got it
+	lastError error   // of the last failed request
+	servedFor *flight // later flight, whose scrapes fell back on this answer
 
 	answer      chattonic.Answer
 	err         error
@@ -96,18 +103,33 @@ func (s *SharedAPI) Close() {
 // chattonic.Error. Read returns when ctx ends, but the call continues.
 func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	k := key{e, window.Name}
+	refusal := s.options.guard.refusal(e)
 	s.mu.Lock()
 	state := s.shared[k]
 	if state == nil {
 		state = new(shared)
 		s.shared[k] = state
 	}
-	if cached := s.takeCached(state, s.options.TTL[e]); cached != nil {
-		s.mu.Unlock()
-		return cached.answer, nil
+	if cached := state.cached; cached != nil {
+		age := s.options.Now().Sub(cached.completedAt)
+		if age >= 0 && age < s.options.TTL[e] {
+			cached.scrapes++
+			s.mu.Unlock()
+			return cached.answer, nil
+		}
 	}
 	f := state.flight
-	if f == nil {
+	switch {
+	case f != nil:
+	case refusal != nil:
+		state.cached = nil
+		s.mu.Unlock()
+		s.options.History.refuse(e, window, *refusal)
+		return nil, *refusal
+	default:
+		if state.cached != nil && state.cached.scrapes > 0 {
+			state.cached = nil
+		}
 		f = &flight{done: make(chan struct{})}
 		state.flight = f
 		s.running.Go(func() { s.call(state, f, e, window) }) //nolint:contextcheck // The call outlives this scrape.
@@ -117,37 +139,39 @@ func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chatt
 
 	select {
 	case <-f.done:
-		return f.answer, f.err
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.scrapes--
+	err := f.err
 	select {
-	case <-f.done: // completed meanwhile, and call counted this scrape
-		return f.answer, f.err
+	case <-f.done: // perhaps together with ctx: then call counted this scrape
+		if err == nil {
+			return f.answer, nil
+		}
 	default:
-		return nil, s.scrapeError(ctx, e, f)
+		f.scrapes--
+		err = s.scrapeError(ctx, e, f)
 	}
+	if late := s.late(state, f); late != nil && errors.Is(err, context.DeadlineExceeded) {
+		late.scrapes++
+		late.servedFor = f
+		return late.answer, nil
+	}
+	return nil, err
 }
 
-// takeCached returns the cached answer if a scrape may use it now, or nil. An answer stays
-// cached until its TTL expires. A late answer is used once.
-func (s *SharedAPI) takeCached(state *shared, ttl time.Duration) *flight {
+// late returns the answer that the scrapes of a flight can fall back on, or nil. An answer
+// that was too late for its own scrapes is used for one later flight.
+func (s *SharedAPI) late(state *shared, f *flight) *flight {
 	cached := state.cached
-	if cached == nil {
+	if cached == nil || cached.scrapes > 0 && cached.servedFor != f {
 		return nil
 	}
-	age := s.options.Now().Sub(cached.completedAt)
-	if age >= 0 && age < ttl {
-		cached.scrapes++
-		return cached
+	if age := s.options.Now().Sub(cached.completedAt); age < 0 || age >= maxLate {
+		return nil
 	}
-	state.cached = nil
-	if cached.scrapes == 0 && age >= 0 && age < maxLate {
-		return cached
-	}
-	return nil
+	return cached
 }
 
 // call makes a call. The call has its own deadline instead of that of the scrape that
@@ -163,8 +187,11 @@ func (s *SharedAPI) call(state *shared, f *flight, e chattonic.Endpoint, window 
 	defer s.mu.Unlock()
 	f.answer, f.err, f.completedAt = answer, err, s.options.Now()
 	state.flight = nil
-	if err == nil && (s.options.TTL[e] > 0 || f.scrapes == 0) {
+	switch {
+	case err == nil && (s.options.TTL[e] > 0 || f.scrapes == 0):
 		state.cached = f
+	case !errors.Is(err, context.DeadlineExceeded):
+		state.cached = nil // an older answer must not hide what this call has shown
 	}
 	close(f.done)
 }
@@ -175,7 +202,11 @@ func (s *SharedAPI) read(ctx context.Context, e chattonic.Endpoint, window chatt
 		return nil, failure(e, chattonic.CauseTimeout, "timeout while waiting for the limit of concurrent API calls: raise the limit, or look for a team whose calls hang")
 	}
 	defer s.options.Limit.Release(1)
-	return s.api.Read(ctx, e, window)
+	answer, err := s.api.Read(ctx, e, window)
+	if s.options.guard.again(err) {
+		answer, err = s.api.Read(ctx, e, window)
+	}
+	return answer, s.options.guard.explain(err)
 }
 
 // Observe records the error of a failed request. A scrape that ends before its call
@@ -200,7 +231,7 @@ func (s *SharedAPI) scrapeError(ctx context.Context, e chattonic.Endpoint, f *fl
 	if ctx.Err() == context.Canceled {
 		return failure(e, chattonic.CauseCanceled, "the scrape was canceled before the answer was received")
 	}
-	detail := fmt.Sprintf("no answer before the scrape's deadline: the call continues for up to %s, and the next scrape uses its answer", s.options.Timeout)
+	detail := fmt.Sprintf("no answer before the scrape's deadline: the call continues for up to %s, and the next scrape uses its answer if its own call times out", s.options.Timeout)
 	if f.lastError != nil {
 		detail += "; last error: " + reason(f.lastError)
 	}

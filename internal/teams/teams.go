@@ -6,6 +6,7 @@ package teams
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -45,7 +46,11 @@ type Set struct {
 
 	mu     sync.Mutex
 	active []*member
+	limits map[limitsKey]*limits // also of teams that were removed, during a pause
 }
+
+// limitsKey identifies a team of an API, whatever its settings.
+type limitsKey struct{ baseURL, codename string }
 
 // member is a team that is active or used by a scrape.
 type member struct {
@@ -54,6 +59,9 @@ type member struct {
 	api     *SharedAPI
 	history *History // nil unless Options.History
 	http    *http.Client
+	// transport is the transport of http. It is renewed by a reload.
+	transport *transport
+	guard     *guard
 
 	refs int // number of scrapes, plus 1 if active; guarded by Set.mu
 }
@@ -63,11 +71,13 @@ func New(o Options) *Set {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Set{options: o, limit: semaphore.NewWeighted(o.MaxCalls)}
+	return &Set{options: o, limit: semaphore.NewWeighted(o.MaxCalls), limits: make(map[limitsKey]*limits)}
 }
 
 // Apply makes a configuration the active one. After an error the active configuration is
-// unchanged. A team with unchanged settings keeps its state. Apply waits until removed
+// unchanged. A team with unchanged settings keeps its state, but reads its secrets again if
+// they are not in the configuration. The pauses that the API asked for hold for a team with
+// other settings, too. Apply waits until removed
 // teams that no scrape uses are closed.
 func (s *Set) Apply(c *config.Config) error {
 	unused, err := s.replace(c)
@@ -85,8 +95,15 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 		current[m.config.Codename] = m
 	}
 	next, created := make([]*member, 0, len(c.Teams)), []*member(nil)
+	renewed := make(map[*member]http.RoundTripper)
 	for _, t := range c.Teams {
 		if m := current[t.Codename]; m != nil && reflect.DeepEqual(m.config, t) {
+			renewed[m] = nil
+			if t.HTTPClient.OAuth2 != nil || len(secretFiles(t.HTTPClient)) > 0 {
+				if renewed[m], err = m.transport.create(); err != nil {
+					return created, fmt.Errorf("team %q: %w", t.Codename, err)
+				}
+			}
 			next = append(next, m)
 			continue
 		}
@@ -96,22 +113,63 @@ func (s *Set) replace(c *config.Config) (unused []*member, err error) {
 		}
 		next, created = append(next, m), append(created, m)
 	}
+	for m, transport := range renewed {
+		m.guard.login.reload()
+		if transport != nil {
+			m.transport.replace(transport)
+		}
+	}
 	for _, m := range next {
 		m.refs++
 		s.options.Metrics.AddTeam(m.config.Codename)
 	}
 	previous := s.active
 	s.active = next
+	s.forgetLimits()
 	return s.release(previous), nil
+}
+
+// forgetLimits deletes the limits of teams that are not active, unless they are paused.
+func (s *Set) forgetLimits() {
+	used := make(map[*limits]bool, len(s.active))
+	for _, m := range s.active {
+		if m.guard != nil {
+			used[m.guard.limits] = true
+		}
+	}
+	now := s.options.Now()
+	maps.DeleteFunc(s.limits, func(_ limitsKey, l *limits) bool { return !used[l] && l.idle(now) })
 }
 
 // newMember returns a member for a configured team.
 func (s *Set) newMember(t config.Team) (*member, error) {
 	m := &member{config: t}
+	client, err := newHTTPClient(t, s.options.UserAgent)
+	if err != nil {
+		return nil, err
+	}
+	m.http = client
+	m.transport = newTransport(client.Transport, func() (http.RoundTripper, error) {
+		client, err := newHTTPClient(t, s.options.UserAgent)
+		if err != nil {
+			return nil, err
+		}
+		return client.Transport, nil
+	})
+	m.http.Transport = m.transport
+	k := limitsKey{t.BaseURL, t.Codename}
+	if s.limits[k] == nil {
+		s.limits[k] = newLimits()
+	}
+	m.guard = &guard{now: s.options.Now, limits: s.limits[k], login: newLogin(secretFiles(t.HTTPClient), nil), maxCalls: t.MaxCallsPerMinute}
+	if t.HTTPClient.OAuth2 != nil {
+		m.guard.login.oauth2 = m.transport
+	}
 	countRequest := s.options.Metrics.Observer(t.Codename)
-	client, httpClient, err := NewClient(t, s.options.UserAgent,
+	api, err := newAPIClient(t, m.http,
 		chattonic.WithMaxBody(s.options.MaxBody),
 		chattonic.WithClock(s.options.Now),
+		chattonic.WithGuard(m.guard.admit),
 		chattonic.WithObserver(func(a chattonic.Attempt) {
 			countRequest(a)
 			m.api.Observe(a)
@@ -120,12 +178,13 @@ func (s *Set) newMember(t config.Team) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.http = httpClient
 	if s.options.History {
 		m.history = NewHistory(t.Windows[0].Name(), s.options.Now)
 	}
-	m.api = NewSharedAPI(client, SharedOptions{Timeout: s.options.RequestTimeout, TTL: t.TTL, Limit: s.limit, Now: s.options.Now, History: m.history})
-	m.team = collector.NewTeam(Settings(t, m.api))
+	m.api = NewSharedAPI(api, SharedOptions{Timeout: s.options.RequestTimeout, TTL: t.TTL, Limit: s.limit, Now: s.options.Now, History: m.history, guard: m.guard})
+	settings := Settings(t, m.api)
+	settings.PausedUntil = m.guard.pausedUntil
+	m.team = collector.NewTeam(settings)
 	return m, nil
 }
 
@@ -153,6 +212,21 @@ func Settings(t config.Team, api collector.API) collector.Settings {
 // must close the idle connections of the HTTP client. It fails if the settings of
 // http_client, the base URL, the codename or the token are invalid.
 func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*chattonic.Client, *http.Client, error) {
+	httpClient, err := newHTTPClient(t, userAgent)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := newAPIClient(t, httpClient, options...)
+	return client, httpClient, err
+}
+
+func newAPIClient(t config.Team, httpClient *http.Client, options ...chattonic.Option) (*chattonic.Client, error) {
+	options = append([]chattonic.Option{chattonic.WithHTTPClient(httpClient), chattonic.WithDateFormatGroup(t.DateFormatGroup)}, options...)
+	return chattonic.New(t.BaseURL, t.Codename, options...)
+}
+
+// newHTTPClient returns the HTTP client of a configured team.
+func newHTTPClient(t config.Team, userAgent string) (*http.Client, error) {
 	authorization := t.HTTPClient.Authorization
 	fromFile := authorization != nil && authorization.CredentialsFile != ""
 	if fromFile {
@@ -160,14 +234,12 @@ func NewClient(t config.Team, userAgent string, options ...chattonic.Option) (*c
 	}
 	httpClient, err := promconfig.NewClientFromConfig(t.HTTPClient, "chattonic", promconfig.WithUserAgent(userAgent))
 	if err != nil {
-		return nil, nil, fmt.Errorf("http_client: %w", err)
+		return nil, fmt.Errorf("http_client: %w", err)
 	}
 	if fromFile {
 		httpClient.Transport = promconfig.NewAuthorizationCredentialsRoundTripper(authorization.Type, tokenFile(authorization.CredentialsFile), httpClient.Transport)
 	}
-	options = append([]chattonic.Option{chattonic.WithHTTPClient(httpClient), chattonic.WithDateFormatGroup(t.DateFormatGroup)}, options...)
-	client, err := chattonic.New(t.BaseURL, t.Codename, options...)
-	return client, httpClient, err
+	return httpClient, nil
 }
 
 // closeMembers closes members that are no longer used. It waits for their calls, so the

@@ -97,17 +97,23 @@ func TestLateAnswerWhenTheClockJumps(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, m := startClocked(t, "windows: [24h, today], collectors: [operators]")
 			began := c.Now()
-			require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Times: 2, Delay: time.Second}))
-			assert.Equal(t, http.StatusOK, m.ask(t.Context(), "/metrics", timeoutHeader, "0.1").Code)
-			time.Sleep(time.Second) // until both answers have been read
-			c.add(test.jump)
-			want, calls := began, 2
-			if !test.served {
-				want, calls = c.Now(), 4
+			require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Times: 4, Delay: time.Second}))
+			scrape := func() string {
+				w := m.ask(t.Context(), "/metrics", timeoutHeader, "0.1")
+				assert.Equal(t, http.StatusOK, w.Code)
+				time.Sleep(time.Second) // until both answers have been read
+				return w.Body.String()
 			}
-			body := m.get(t, "/metrics")
+			scrape()
+			c.add(test.jump)
+			want, up := began, 1.0
+			if !test.served {
+				want, up = c.Now(), 0
+			}
+			body := scrape()
+			assert.InDelta(t, up, value(t, body, `chattonic_up{team="acme"}`), 0, name)
 			assert.InDelta(t, seconds(want), value(t, body, `chattonic_window_end_timestamp_seconds{team="acme",window="today"}`), 0, name)
-			assert.Equal(t, calls, m.api.Calls("acme", chattonic.EndpointOperators), name)
+			assert.Equal(t, 4, m.api.Calls("acme", chattonic.EndpointOperators), name)
 			assertWindows(t, m.get(t, "/metrics"), c.Now(), name+": nothing is stuck")
 		})
 	}

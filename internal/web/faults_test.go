@@ -75,6 +75,11 @@ type fault struct {
 	requests int
 	// allocates bounds the bytes that are allocated, where not by maxCell.
 	allocates int
+	// pauses faults keep the endpoint from being requested after the scrape, so that a
+	// cell needs an exporter of its own.
+	pauses bool
+	// pausedUntil is the metric of the pause, if there is one.
+	pausedUntil string
 	// slow cells pause or come to their deadline, and so run in a synctest
 	// bubble, or, if they need sockets, side by side.
 	slow, sockets bool
@@ -327,7 +332,19 @@ func (c cell) checkLog(v *verdict, text string) {
 	}
 	assert.Equal(v, len(c.hit), strings.Count(text, "\n"), "lines in the log: %.1000s", text)
 	for _, team := range c.hit {
-		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="API request failed" team=%s collector=%s window=24h err="requesting the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
+		assert.Regexp(v, fmt.Sprintf(`(?m)^level=error msg="API request failed" team=%s collector=%s windows=24h err="requesting the %[2]s endpoint: .*%s`, team, c.endpoint, c.fault.cause), text)
+	}
+}
+
+// checkRecovery wants one line for each endpoint that failed and succeeds again.
+func (c cell) checkRecovery(v *verdict, text string) {
+	if c.fault.cause == "" {
+		assert.Empty(v, text)
+		return
+	}
+	assert.Equal(v, len(c.hit), strings.Count(text, "\n"), "lines in the log: %.1000s", text)
+	for _, team := range c.hit {
+		assert.Contains(v, text, fmt.Sprintf("level=info msg=\"API requests succeed again\" team=%s collector=%s ", team, c.endpoint))
 	}
 }
 
@@ -359,6 +376,9 @@ func (c cell) want(undisturbed samples, before bool) samples {
 		}
 		want[fmt.Sprintf(`chattonic_scrape_collector_success{collector=%q,team=%q,window="24h"}`, c.endpoint, team)] = "0"
 		want[fmt.Sprintf(`chattonic_up{team=%q}`, team)] = "0"
+		if c.fault.pausedUntil != "" {
+			want[fmt.Sprintf(`chattonic_api_paused_until_timestamp_seconds{endpoint=%q,team=%q}`, c.endpoint, team)] = c.fault.pausedUntil
+		}
 	}
 	return want
 }
@@ -433,7 +453,7 @@ func cells(faults []fault) (one, apart, aside, slow []cell) {
 					aside = append(aside, c)
 				case c.fault.slow:
 					slow = append(slow, c)
-				case c.fault.group == "network", c.fault.way != nil:
+				case c.fault.group == "network", c.fault.way != nil, c.fault.pauses:
 					apart = append(apart, c)
 				default:
 					one = append(one, c)
@@ -476,6 +496,8 @@ func runOnOne(t *testing.T, all []cell, undisturbed samples) (verdicts []*verdic
 		v := c.runOn(b, undisturbed, quickTimeout)
 		v.failed(b.api.SetFault("", "", simulator.Fault{}))
 		most = max(most, c.checkMemory(v, before))
+		b.scrape(v, quickTimeout)
+		c.checkRecovery(v, b.logs.take())
 		for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < 45*time.Second; {
 			time.Sleep(time.Millisecond)
 		}

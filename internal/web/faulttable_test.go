@@ -118,7 +118,8 @@ func statusFaults() (faults []fault) {
 	add := func(status int, name, retryAfter string, slow bool) {
 		faults = append(faults, fault{
 			group: "status", name: strings.TrimSpace(fmt.Sprint(status, " ", name)), cause: fmt.Sprintf("HTTP %d", status), slow: slow,
-			meets: always(simulator.Fault{Status: status, RetryAfter: retryAfter, Body: page, ContentType: "text/html"}),
+			pauses: status == 401 || status == 429,
+			meets:  always(simulator.Fault{Status: status, RetryAfter: retryAfter, Body: page, ContentType: "text/html"}),
 		})
 	}
 	for _, status := range []int{400, 401, 403, 404, 408, 418, 500, 501, 300, 304} {
@@ -132,6 +133,11 @@ func statusFaults() (faults []fault) {
 	add(429, "retry after an hour", "3600", false)
 	add(429, "retry in a second", noon.Add(time.Second).Format(http.TimeFormat), true)
 	add(429, "retry tomorrow", noon.Add(24*time.Hour).Format(http.TimeFormat), false)
+	for i := range faults {
+		if f := &faults[i]; f.pauses && strings.Contains(f.name, "retry") && !f.slow {
+			f.pausedUntil = "1.6383636e+09" // in an hour, which is the maximum
+		}
+	}
 	return append(faults,
 		fault{group: "status", name: "503 once", slow: true, meets: always(simulator.Fault{Status: 503, Times: 1})},
 		fault{group: "status", name: "429 once, retry after 0", requests: 2, meets: always(simulator.Fault{Status: 429, RetryAfter: "0", Times: 1})},

@@ -96,10 +96,11 @@ func checkProbe(t *testing.T, handler http.Handler, api *countingAPI, query stri
 		return
 	}
 	assert.Equal(t, http.StatusOK, w.Code)
-	assert.Equal(t, before+1, api.calls)
 	if wanted := r.URL.Query()["name[]"]; wanted != nil { // leaves metrics out
+		assert.LessOrEqual(t, api.calls, before+1)
 		return
 	}
+	assert.Equal(t, before+1, api.calls)
 	escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(target)
 	assert.Contains(t, w.Body.String(), `chattonic_up{team="`+escaped+`"} 1`+"\n")
 }

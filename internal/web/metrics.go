@@ -62,6 +62,14 @@ func (m *metricsHandler) write(w http.ResponseWriter, r *http.Request, teams *co
 	})).ServeHTTP(w, r)
 }
 
+// wantsTeams reports whether a request wants metrics of teams, for which the API must be
+// called. HEAD requests want none, nor do those that name only other metrics.
+func wantsTeams(r *http.Request) bool {
+	names := r.URL.Query()["name[]"]
+	return r.Method != http.MethodHead && (len(names) == 0 ||
+		slices.ContainsFunc(collector.Answers(nil).Families(), func(f collector.Family) bool { return slices.Contains(names, f.Name) }))
+}
+
 func writeFamilies(w http.ResponseWriter, openMetrics bool, families []collector.Family) error {
 	writer := exposition.NewWriter(w, openMetrics)
 	defer writer.Close()

@@ -149,6 +149,34 @@ func TestNothingFollowsAPageThatBroke(t *testing.T) {
 	}
 }
 
+func TestRequestsThatWantNoTeamMakeNoCall(t *testing.T) {
+	f := start(t, allTeams, nil)
+	const counter = "chattonic_exporter_api_requests_total"
+	calls := func() string {
+		_, body := f.ask(t, http.MethodGet, "/metrics?name[]="+counter)
+		return body
+	}
+	before := calls()
+	require.Contains(t, before, counter)
+	openMetrics, protobuf := string(expfmt.NewFormat(expfmt.TypeOpenMetrics)), string(expfmt.NewFormat(expfmt.TypeProtoDelim))
+	for _, accept := range []string{"text/plain", openMetrics, protobuf} {
+		for _, path := range []string{"/metrics", "/probe?target=acme"} {
+			resp, body := f.ask(t, http.MethodHead, path, "Accept", accept)
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			assert.Contains(t, resp.Header.Get("Content-Type"), strings.Split(accept, ";")[0])
+			assert.Empty(t, body)
+		}
+		f.ask(t, http.MethodGet, "/metrics?name[]=nothing&name[]=go_goroutines", "Accept", accept)
+		f.ask(t, http.MethodGet, "/probe?target=acme&name[]="+counter, "Accept", accept)
+		assert.Equal(t, before, calls(), accept)
+	}
+	resp, _ := f.ask(t, http.MethodHead, "/probe?target=nobody")
+	assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	_, body := f.ask(t, http.MethodGet, "/metrics?name[]=chattonic_up&name[]=nothing")
+	assert.Contains(t, body, `chattonic_up{team="acme"} 1`)
+	assert.NotEqual(t, before, calls())
+}
+
 // Answers are compressed by gzip only, which every client takes that compresses.
 func TestOtherCompressionsAreNotOffered(t *testing.T) {
 	_, handler, _ := startHandler(t, allTeams)

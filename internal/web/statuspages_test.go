@@ -240,15 +240,16 @@ func TestTeamsThatAreScrapedByThemselves(t *testing.T) {
 }
 
 func TestFailureStandsBesideTheAgeOfTheData(t *testing.T) {
-	f := startPages(t, "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n", nil)
+	const configured = "  - {codename: acme, windows: [24h, today]}\n  - codename: globex\n"
+	f := startPages(t, configured, nil)
 	f.scrape(t.Context())
 	before := rows(t, f.page(t, "/"), "teams")
 	f.clock.pass(5 * time.Minute)
-	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{Status: http.StatusUnauthorized}))
+	require.NoError(t, f.api.SetFault("acme", "", simulator.Fault{Status: http.StatusForbidden}))
 	f.scrape(t.Context())
 
 	page := f.page(t, "/")
-	const reason = "HTTP 401, the access token was not accepted: check that it is current"
+	const reason = "HTTP 403, the access token has no access to this team: check the token and the codename"
 	assert.Contains(t, page, "2 teams: 1 answering, 1 failing</p>")
 	after := rows(t, page, "teams")
 	assert.Equal(t, before[0][1:5], after[0][1:5], "the last good answer")

@@ -175,6 +175,9 @@ func (m *metricsHandler) probe(w http.ResponseWriter, r *http.Request) {
 // scrape collects the metrics of the teams within the timeout of the scrape, and writes
 // them with those of the exporter.
 func (m *metricsHandler) scrape(w http.ResponseWriter, r *http.Request, teams []*collector.Team, exporter prometheus.Gatherer) {
+	if !wantsTeams(r) {
+		teams = nil
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), m.timeout(r))
 	defer cancel()
 	m.write(w, r, collector.New(ctx, m.Logger, m.Now, teams...), exporter)
