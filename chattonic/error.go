@@ -120,6 +120,11 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		failure.Cause, failure.Detail = CauseCanceled, "canceled before the answer was complete"
+	case errors.As(err, &path): // before timeouts, because a file may be what took the time
+		failure.Cause, failure.Detail = CauseRequest, "the request could not be sent: "+path.Error()
+		if ctx.Err() != nil {
+			failure.Cause = CauseTimeout
+		}
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		failure.Cause, failure.Detail = CauseTimeout, "no complete answer before the timeout"
 	case errors.As(err, &redirect):
@@ -128,8 +133,6 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 		failure.Cause, failure.Detail = CauseTLS, "TLS: "+tlsError(err).Error()
 	case errors.As(err, &name):
 		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("the host name %q cannot be resolved: check the base URL and the DNS server", name.Name)
-	case errors.As(err, &path):
-		failure.Cause, failure.Detail = CauseRequest, "the request could not be sent: "+path.Error()
 	case errors.As(err, &network):
 		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = fmt.Sprintf("the connection failed: %s: %v", network.Op, network.Err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -282,6 +283,20 @@ func TestUnknownHost(t *testing.T) {
 	}, err)
 	_, err = newClient(t, baseURL, dial(&net.DNSError{Name: "chat-tonic.example", Err: "i/o timeout", IsTimeout: true})).Operators(t.Context(), november)
 	assert.Equal(t, chattonic.CauseTimeout, asError(t, err).Cause)
+}
+
+// A call that waited for a file until its deadline names the file.
+func TestFileThatTookTheTime(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	_, err := newClient(t, baseURL, transport(func(*http.Request) (*http.Response, error) {
+		return nil, &fs.PathError{Op: "reading", Path: "/mnt/token", Err: context.DeadlineExceeded}
+	})).Operators(ctx, november)
+	assert.Equal(t, chattonic.Error{
+		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseTimeout,
+		Detail: "the request could not be sent: reading /mnt/token: context deadline exceeded",
+	}, err)
 }
 
 func startTLS(t *testing.T, config *tls.Config) *httptest.Server {

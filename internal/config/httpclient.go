@@ -1,11 +1,9 @@
 package config
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"reflect"
 	"strings"
 
@@ -94,47 +92,13 @@ func checkHTTPClient(node *yaml.Node, directory *string) error {
 			return chattonic.CheckToken(text)
 		case !isFile || directory == nil:
 		case key == "credentials_file" || key == "bearer_token_file":
-			return checkTokenFile(promconfig.JoinDir(*directory, text))
+			_, err := ReadToken(context.Background(), promconfig.JoinDir(*directory, text))
+			return err
 		default:
-			_, err := readFile(promconfig.JoinDir(*directory, text))
+			_, err := readFile(context.Background(), promconfig.JoinDir(*directory, text))
 			return err
 		}
 		return nil
 	}
 	return validator{nullable: true, checkText: checkText}.check("", node, reflect.TypeFor[promconfig.HTTPClientConfig]())
-}
-
-// readFile returns the content of a file without leading and trailing white space. It fails
-// if that is empty. It accepts only regular files, because later requests read the file
-// again. Errors do not contain the path because it may be a misplaced secret.
-func readFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return "", errors.New("not a regular file: use a regular file")
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("the file cannot be read: %w: check that it exists and that this user may read it", cause(err))
-	}
-	content := strings.TrimSpace(string(data))
-	if content == "" {
-		return "", errors.New("the file is empty: write the value into it")
-	}
-	return content, nil
-}
-
-func checkTokenFile(path string) error {
-	token, err := readFile(path)
-	if err != nil {
-		return err
-	}
-	return chattonic.CheckToken(token)
-}
-
-// cause returns an error of the file system without the path.
-func cause(err error) error {
-	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathError.Err
-	}
-	return err
 }
