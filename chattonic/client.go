@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -145,29 +143,6 @@ func ParseBaseURL(text string) (*url.URL, error) {
 		return nil, errors.New("a base URL must not have a query or fragment")
 	}
 	return base, nil
-}
-
-// CheckCodename returns an error if the codename of a team is invalid. A codename
-// becomes a path element of request URLs and the label team of metrics.
-func CheckCodename(codename string) error {
-	switch {
-	case codename == "":
-		return errors.New("the codename is empty: use the one in the API's URLs")
-	case codename == ".", codename == "..":
-		return fmt.Errorf("the codename cannot be %q: use the one in the API's URLs", codename)
-	case !utf8.ValidString(codename):
-		return fmt.Errorf("the codename %q is not valid UTF-8: use the one in the API's URLs", codename)
-	}
-	return nil
-}
-
-// CheckToken returns an error if an access token cannot be sent in an HTTP header.
-// The error does not quote the token.
-func CheckToken(token string) error {
-	if strings.ContainsFunc(token, unicode.IsControl) {
-		return errors.New("the access token contains a line break or another control character: keep only the token, on one line")
-	}
-	return nil
 }
 
 // get makes a call: a GET request, with retries after retryable errors until the

@@ -216,10 +216,68 @@ func TestNewRefuses(t *testing.T) {
 		{baseURL, "a\xff", token, `the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
 		{baseURL, "acme", token + "\n", control},
 		{baseURL, "acme", "\x00", control},
+		{baseURL, " ", token, `the codename " " is blank: use the one in the API's URLs`},
+		{baseURL, "\t\u00a0", token, `the codename "\t\u00a0" is blank: use the one in the API's URLs`},
+		{baseURL, "acme ", token, `the codename "acme " begins or ends with a blank: use the one in the API's URLs`},
+		{baseURL, "\u3000acme", token, `the codename "\u3000acme" begins or ends with a blank: use the one in the API's URLs`},
+		{baseURL, "ac\nme", token, `the codename "ac\nme" contains a control character: use the one in the API's URLs`},
+		{baseURL, "\x7f", token, `the codename "\x7f" contains a control character: use the one in the API's URLs`},
 	} {
 		client, err := chattonic.New(test.base, test.codename, chattonic.WithToken(test.token))
 		assert.EqualError(t, err, test.want, "%q", test.base)
 		assert.Nil(t, client)
+	}
+}
+
+func TestCheckToken(t *testing.T) {
+	t.Parallel()
+	const (
+		bom    = "the access token begins with a byte order mark: save the file as UTF-8 without BOM"
+		quotes = "the access token begins or ends with a quotation mark: write the token without quotation marks"
+		bearer = "the access token begins with the word Bearer: write only the token, because the word is added to it"
+		hidden = "the access token contains an invisible character, such as a zero-width space: type it, or copy it as plain text"
+		blank  = "the access token contains a blank: keep only the token"
+		line   = "the access token contains a line break or another control character: keep only the token, on one line"
+	)
+	for text, want := range map[string]string{
+		"":                        "", // an HTTP client may authenticate by itself
+		"tok":                     "",
+		"Bearer":                  "",
+		"bearertok":               "",
+		"eyJ.a-b_c~d+e/f==":       "",
+		`to"k`:                    "",
+		"t\u00f6k":                "",
+		"\xef\xbb\xbftok":         bom,
+		"\xef\xbb\xbf\"tok\"":     bom,
+		"\xff\xfet\x00o\x00k\x00": bom, // UTF-16
+		"\xfe\xff\x00t\x00o\x00k": bom,
+		`"tok"`:                   quotes,
+		`'tok'`:                   quotes,
+		`"tok`:                    quotes,
+		`tok'`:                    quotes,
+		"`tok`":                   quotes,
+		"\u201ctok\u201d":         quotes,
+		"\u00abtok\u00bb":         quotes,
+		`"Bearer tok"`:            quotes,
+		"Bearer tok":              bearer,
+		"bearer  tok":             bearer,
+		"BEARER\ttok":             bearer,
+		"tok\u200b":               hidden,
+		"\u2060tok":               hidden,
+		"to\ufeffk":               hidden,
+		"to\u00adk":               hidden,
+		"to k":                    blank,
+		"to\u00a0k":               blank,
+		"Authorization: tok":      blank,
+		"tok\ntok":                line,
+		"to\tk":                   line,
+	} {
+		err := chattonic.CheckToken(text)
+		if want == "" {
+			assert.NoError(t, err, "%q", text)
+			continue
+		}
+		assert.EqualError(t, err, want, "%q", text)
 	}
 }
 

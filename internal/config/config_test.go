@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -444,6 +445,59 @@ func TestSingleErrors(t *testing.T) {
 			assert.Nil(t, config)
 			assert.EqualError(t, err, test.want)
 		})
+	}
+}
+
+// TestSpoiledTokens has tokens as editors and copying spoil them.
+func TestSpoiledTokens(t *testing.T) {
+	inDirectory(t, nil)
+	for text, want := range map[string]string{
+		"\xef\xbb\xbftok\r\n": "the access token begins with a byte order mark: save the file as UTF-8 without BOM",
+		"Bearer tok\n":        "the access token begins with the word Bearer: write only the token, because the word is added to it",
+		"\"tok\"\n":           "the access token begins or ends with a quotation mark: write the token without quotation marks",
+		"tok\u200b\n":         "the access token contains an invisible character, such as a zero-width space: type it, or copy it as plain text",
+	} {
+		require.NoError(t, os.WriteFile("token", []byte(text), 0o600))
+		_, err := ReadToken(t.Context(), "token")
+		assert.EqualError(t, err, want)
+		_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+		assert.EqualError(t, err, "--chattonic.token-file: "+want)
+		_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", Token: text})
+		assert.EqualError(t, err, "CHATTONIC_EXPORTER_TOKEN: "+want)
+		_, err = Parse("exporter.yml", []byte(client("authorization: {credentials_file: token}")))
+		assert.EqualError(t, err, `exporter.yml:5: team "acme": http_client.authorization.credentials_file: `+want)
+		_, err = Parse("exporter.yml", []byte(client("bearer_token: !!binary "+base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(text))))))
+		assert.EqualError(t, err, `exporter.yml:5: team "acme": http_client.bearer_token: `+want)
+	}
+}
+
+func TestVariablesInSecrets(t *testing.T) {
+	inDirectory(t, testFiles)
+	const want = "names a variable, which is not replaced by its value: write the token into a file and name it in authorization.credentials_file, or for a single team without a configuration file use CHATTONIC_EXPORTER_TOKEN"
+	for lines, at := range map[string]string{
+		"authorization:\n  credentials: ${ACME_TOKEN}":           "6: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: $ACME_TOKEN}":              "5: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: \"Bearer ${ACME_TOKEN}\"}": "5: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: \"${ACME_TOKEN:-none}\"}":  "5: team \"acme\": http_client.authorization.credentials",
+		"bearer_token: $acme_token":                              "5: team \"acme\": http_client.bearer_token",
+	} {
+		_, err := Parse("exporter.yml", []byte(client(lines)))
+		assert.EqualError(t, err, "exporter.yml:"+at+": "+want, lines)
+	}
+	const file = "names a variable, which is not replaced by its value: write the secret into a file and name it in the key that ends in _file (for http_headers, files)"
+	for lines, at := range map[string]string{
+		"basic_auth: {username: me, password: $PASSWORD}":                                           "http_client.basic_auth.password",
+		"oauth2: {client_id: me, token_url: http://x, client_secret: \"${SECRET}\"}":                "http_client.oauth2.client_secret",
+		"authorization: {credentials_file: token}\nhttp_headers: {X-Key: {secrets: [\"k${KEY}\"]}}": `http_client.http_headers."X-Key".secrets`,
+	} {
+		_, err := Parse("exporter.yml", []byte(client(lines)))
+		assert.ErrorContains(t, err, at+": "+file, lines)
+	}
+	_, err := Parse("exporter.yml", []byte(defaults("base_url: http://x\nhttp_client: {authorization: {credentials: $TOKEN}}")))
+	assert.EqualError(t, err, "exporter.yml:3: defaults: http_client.authorization.credentials: "+want)
+	for _, password := range []string{"$", "$1", "a$b", "$a-b", "pa$$word", "${", "$(x)"} {
+		_, err := Parse("exporter.yml", []byte(client("basic_auth: {username: me, password: '"+password+"'}")))
+		assert.NoError(t, err, password)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strings"
 
 	promconfig "github.com/prometheus/common/config"
@@ -71,7 +72,20 @@ func authenticates(client promconfig.HTTPClientConfig) bool {
 var (
 	urlType        = reflect.TypeFor[promconfig.URL]()
 	tlsVersionType = reflect.TypeFor[promconfig.TLSVersion]()
+	secretType     = reflect.TypeFor[promconfig.Secret]()
 )
+
+// namesVariable matches a secret that is the name of a variable, or contains one in braces.
+var namesVariable = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$|\$\{[A-Za-z_]`)
+
+// variableError returns the error for a secret that names a variable.
+func variableError(key string) error {
+	advice := "write the secret into a file and name it in the key that ends in _file (for http_headers, files)"
+	if key == "credentials" || key == "bearer_token" {
+		advice = "write the token into a file and name it in authorization.credentials_file, or for a single team without a configuration file use " + TokenVariable
+	}
+	return errors.New("names a variable, which is not replaced by its value: " + advice)
+}
 
 // checkHTTPClient validates the value of http_client. If the directory is not nil, it also
 // checks the files that the value refers to; relative paths are relative to it.
@@ -88,6 +102,8 @@ func checkHTTPClient(node *yaml.Node, directory *string) error {
 				return errors.New("unknown TLS version: use one of TLS10, TLS11, TLS12, TLS13")
 			}
 		case text == "":
+		case t == secretType && namesVariable.MatchString(text):
+			return variableError(key)
 		case key == "credentials" || key == "bearer_token":
 			return chattonic.CheckToken(text)
 		case !isFile || directory == nil:
