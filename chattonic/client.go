@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ const (
 // Client calls the stats API for one team. It is safe for concurrent use.
 type Client struct {
 	base            *url.URL
+	basePath        bool // the base URL has a path
 	http            *http.Client
 	token           string
 	dateFormatGroup string
@@ -112,6 +114,7 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	}
 	c := &Client{
 		base:            base.JoinPath("api/v1", url.PathEscape(codename), "stats"),
+		basePath:        strings.Trim(base.Path, "/") != "",
 		dateFormatGroup: DefaultDateFormatGroup,
 		maxBody:         DefaultMaxBody,
 		observe:         func(Attempt) {},
@@ -127,9 +130,13 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
+// apiPath matches paths that end with the API's, up to or including an endpoint.
+var apiPath = regexp.MustCompile(`/api/v1(/[^/]+/stats(/.*)?)?/?$`)
+
 // ParseBaseURL parses the API's base URL. It fails unless the URL has the scheme
-// http or https and a host, and has no user, query or fragment. Errors do not quote
-// the URL because it may contain a password.
+// http or https and a host, and has no user, query or fragment. It fails if the path
+// ends like the API's, which is added to it. Errors do not quote the URL because it may
+// contain a password.
 func ParseBaseURL(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
 	switch {
@@ -141,6 +148,8 @@ func ParseBaseURL(text string) (*url.URL, error) {
 		return nil, errors.New("a base URL must not hold a user or password")
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, errors.New("a base URL must not have a query or fragment")
+	case apiPath.MatchString(base.JoinPath().Path):
+		return nil, errors.New("a base URL must not have the path /api/v1, which is added to it: use one such as https://chat-tonic.example")
 	}
 	return base, nil
 }
@@ -213,7 +222,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(statusError(e, resp.StatusCode))
+		return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"), c.now()), new(c.statusError(e, resp.StatusCode))
 	}
 	body := &body{Reader: http.MaxBytesReader(nil, resp.Body, c.maxBody)}
 	answer := response{body: bufio.NewReaderSize(body, bufferSize(resp.ContentLength)), size: resp.ContentLength, sent: req.Header}

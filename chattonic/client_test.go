@@ -196,6 +196,7 @@ func TestNewRefuses(t *testing.T) {
 		notHost    = "the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example"
 		user       = "a base URL must not hold a user or password"
 		query      = "a base URL must not have a query or fragment"
+		apiPath    = "a base URL must not have the path /api/v1, which is added to it: use one such as https://chat-tonic.example"
 		control    = "the access token contains a line break or another control character: keep only the token, on one line"
 	)
 	for _, test := range []struct{ base, codename, token, want string }{
@@ -210,6 +211,11 @@ func TestNewRefuses(t *testing.T) {
 		{"https://chat-tonic.example?token=hunter2", "acme", token, query},
 		{"https://chat-tonic.example?", "acme", token, query},
 		{"https://chat-tonic.example#hunter2", "acme", token, query},
+		{"https://chat-tonic.example/api/v1", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/", "acme", token, apiPath},
+		{"https://chat-tonic.example/gateway/api//v1//", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/acme/stats", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/acme/stats/operator", "acme", token, apiPath},
 		{baseURL, "", token, "the codename is empty: use the one in the API's URLs"},
 		{baseURL, ".", token, `the codename cannot be ".": use the one in the API's URLs`},
 		{baseURL, "..", token, `the codename cannot be "..": use the one in the API's URLs`},
@@ -292,6 +298,7 @@ func TestStatus(t *testing.T) {
 		401: {"HTTP 401, the access token was not accepted: check that it is current", false},
 		403: {"HTTP 403, the access token has no access to this team: check the token and the codename", false},
 		404: {"HTTP 404, the team was not found: check the base URL and the codename", false},
+		407: {"HTTP 407, the proxy wants a user and password: check the URL of the proxy", false},
 		408: {"HTTP 408", false},
 		429: {"HTTP 429, too many calls: lengthen the scrape interval or set a ttl", true},
 		500: {"HTTP 500", false},
@@ -310,6 +317,23 @@ func TestStatus(t *testing.T) {
 			assert.ErrorIs(t, err, wanted) // which compares with ==
 			assert.EqualError(t, err, "requesting the "+string(endpoint)+" endpoint: "+want.detail)
 		}
+	}
+}
+
+// A base URL with a path may lead to a gateway, or may be a mistake.
+func TestNotFoundBelowAPath(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		baseURL:              "HTTP 404, the team was not found: check the base URL and the codename",
+		baseURL + "/":        "HTTP 404, the team was not found: check the base URL and the codename",
+		baseURL + "/api":     "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		baseURL + "/v1/":     "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		baseURL + "/api/v1x": "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		// the API of Kubernetes as a proxy
+		baseURL + "/api/v1/namespaces/x/services/y/proxy": "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+	} {
+		_, err := newClient(t, base, constant(404, `{}`)).Operators(t.Context(), november)
+		assert.Equal(t, chattonic.Error{Endpoint: chattonic.EndpointOperators, StatusCode: 404, Cause: chattonic.CauseStatus, Detail: want}, err, base)
 	}
 }
 

@@ -468,6 +468,25 @@ func TestErrorsHoldNoToken(t *testing.T) {
 	}
 }
 
+// A proxy that refuses to connect to an https host answers in the place of the host.
+func TestProxyRefusesToConnect(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "the proxy did not connect to the host: HTTP 407, the proxy wants a user and password: check the URL of the proxy",
+		"407 PROXY AUTHENTICATION REQUIRED": "the proxy did not connect to the host: HTTP 407, the proxy wants a user and password: check the URL of the proxy",
+		"403 Forbidden":                     "the proxy did not connect to the host: HTTP 403: check the proxy and its rules",
+		"502 Bad Gateway":                   "the proxy did not connect to the host: HTTP 502: check the proxy and its rules",
+	} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			server, via := newWire(t, func(int, string) string { return "HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n" })
+			via.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(server.url()) }
+			_, err := newClient(t, baseURL, via).Operators(t.Context(), november)
+			assert.Equal(t, chattonic.Error{Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseConnection, Detail: want}, err)
+		})
+	}
+}
+
 func TestProxyErrorsHoldNoToken(t *testing.T) {
 	t.Parallel()
 	server, via := newWire(t, func(int, string) string { return "HTTP/1.1 407 TOKEN\r\nContent-Length: 0\r\n\r\n" })

@@ -2,6 +2,7 @@ package chattonic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,10 +34,12 @@ func (c *Client) ExportNPS(ctx context.Context, window Window, userType UserType
 		return fmt.Errorf("unknown user type %q: use one of %s", userType, joinUserTypes())
 	}
 	return c.get(ctx, EndpointNPS, "nps/export", window, [][2]string{{"typeUser", string(userType)}}, func(r response) error {
-		// The answer is not documented: only a false status is an error, but the body
-		// must be complete.
+		// The answer is not documented: only a false status and an HTML page are errors, but
+		// the body must be complete.
 		var answer statusField
-		_, _ = decode(r, &answer, 0, "")
+		if _, err := decode(r, &answer, 0, ""); errors.Is(err, errHTML) {
+			return err
+		}
 		_, _ = io.Copy(io.Discard, r.body)
 		return answer.check()
 	})
