@@ -59,7 +59,8 @@ type Team struct {
 	// BusinessHours are the hours in which alerts about the team's queue fire. Nil means
 	// at any time.
 	BusinessHours *calendar.BusinessHours
-	// HTTPClient holds the HTTP settings: access token, TLS, proxy. Its file paths are
+	// HTTPClient holds the HTTP settings: access token, TLS, proxy. The proxy is the
+	// environment's unless the file sets another or none. Its file paths are
 	// resolved against the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
 }
@@ -143,7 +144,7 @@ func Single(f Flags) (*Config, error) {
 	settings := defaultSettings()
 	settings.BaseURL = baseURL(f.URL)
 	team := settings.team(f.Codename)
-	team.HTTPClient = promconfig.DefaultHTTPClientConfig
+	team.HTTPClient = defaultHTTPClient()
 	team.HTTPClient.Authorization = authorization
 	return &Config{Teams: []Team{team}}, nil
 }

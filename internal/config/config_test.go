@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -88,6 +90,7 @@ teams:
 	team.Windows = nil
 	ten := 10.0
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	assert.Equal(t, Team{
 		Codename:        "acme",
@@ -111,6 +114,7 @@ func TestBuiltInDefaults(t *testing.T) {
 	assert.Equal(t, []string{"24h"}, windowNames(team))
 	team.Windows = nil
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	assert.Equal(t, Team{
 		Codename:        "acme",
@@ -273,6 +277,54 @@ teams:
 	assert.False(t, b.EnableHTTP2)
 }
 
+// TestProxyFromEnvironment holds that HTTP_PROXY, HTTPS_PROXY and NO_PROXY count unless
+// http_client says otherwise, also for the server of OAuth 2.0.
+func TestProxyFromEnvironment(t *testing.T) {
+	inDirectory(t, testFiles)
+	t.Setenv("HTTPS_PROXY", "http://environment.example:1")
+	t.Setenv("HTTP_PROXY", "http://environment.example:2")
+	t.Setenv("NO_PROXY", "inner.example")
+	proxy := func(p promconfig.ProxyConfig, target string) string {
+		via, err := p.Proxy()(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody))
+		require.NoError(t, err)
+		if via == nil {
+			return ""
+		}
+		return via.Host
+	}
+	const auth = "authorization: {credentials_file: token}\n"
+	for lines, want := range map[string][3]string{
+		auth:                                      {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: true":     {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: null":     {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_url: null":                  {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_url: http://file.example:3": {"file.example:3", "file.example:3", "file.example:3"},
+		auth + "proxy_url: http://file.example:3\nno_proxy: chat-tonic.example":          {"", "file.example:3", "file.example:3"},
+		auth + "proxy_url: http://file.example:3\nproxy_from_environment: false":         {"file.example:3", "file.example:3", "file.example:3"},
+		"oauth2: {client_id: me, token_url: http://x, proxy_url: http://file.example:3}": {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: true\nproxy_connect_header: {A: [b]}":            {"environment.example:1", "environment.example:2", ""},
+	} {
+		p := mustParse(t, client(lines))[0].HTTPClient.ProxyConfig
+		for i, target := range []string{"https://chat-tonic.example", "http://other.example", "https://inner.example"} {
+			assert.Equal(t, want[i], proxy(p, target), "%s %s", lines, target)
+		}
+	}
+	for _, lines := range []string{"proxy_from_environment: false", `proxy_url: ""`} {
+		p := mustParse(t, client(auth+lines))[0].HTTPClient.ProxyConfig
+		assert.Nil(t, p.Proxy(), lines)
+	}
+	oauth2 := mustParse(t, client("oauth2: {client_id: me, token_url: http://x}\nproxy_from_environment: false"))[0].HTTPClient
+	assert.Nil(t, oauth2.Proxy())
+	assert.Equal(t, "environment.example:2", proxy(oauth2.OAuth2.ProxyConfig, "http://x.example"))
+	single, err := Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+	require.NoError(t, err)
+	assert.Equal(t, "environment.example:1", proxy(single.Teams[0].HTTPClient.ProxyConfig, "https://chat-tonic.example"))
+
+	teams := mustParse(t, "defaults: {base_url: http://x, http_client: {"+strings.TrimSpace(auth)+", proxy_from_environment: false}}\nteams: [{codename: a}, {codename: b, http_client: {proxy_from_environment: null}}]")
+	assert.Nil(t, teams[0].HTTPClient.Proxy(), "from the defaults")
+	assert.NotNil(t, teams[1].HTTPClient.Proxy(), "null removes a key")
+}
+
 func TestListsOfHTTPClientMayBeEmptyOrRepeat(t *testing.T) {
 	inDirectory(t, testFiles)
 	teams := mustParse(t, client("authorization: {credentials_file: token}\nhttp_headers: {X-Team: {values: [a, a], secrets: []}}"))
@@ -394,6 +446,7 @@ func TestUnreadableFiles(t *testing.T) {
 func TestSingle(t *testing.T) {
 	inDirectory(t, testFiles)
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	config, err := Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
 	require.NoError(t, err)

@@ -35,8 +35,10 @@ func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPCl
 	if !authenticates(client) {
 		return client, errorAt(value, noAuthentication)
 	}
+	proxyByDefault(value, &client.ProxyConfig)
 	client.SetDirectory(directory)
 	if oauth2 := client.OAuth2; oauth2 != nil {
+		proxyByDefault(valueOf(value, "oauth2"), &oauth2.ProxyConfig)
 		// SetDirectory does not set this path.
 		oauth2.ClientCertificateKeyFile = promconfig.JoinDir(directory, oauth2.ClientCertificateKeyFile)
 		if err := checkTLS(value, &oauth2.TLSConfig); err != nil {
@@ -44,6 +46,24 @@ func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPCl
 		}
 	}
 	return client, checkTLS(value, &client.TLSConfig)
+}
+
+// defaultHTTPClient returns the HTTP client settings of a team without http_client.
+func defaultHTTPClient() promconfig.HTTPClientConfig {
+	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
+	return client
+}
+
+// proxyByDefault makes the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY count unless the
+// mapping sets a key that decides about the proxy. The library ignores them by default.
+func proxyByDefault(mapping *yaml.Node, proxy *promconfig.ProxyConfig) {
+	for _, key := range []string{"proxy_url", "proxy_from_environment"} {
+		if value := valueOf(mapping, key); value != nil && !isNull(value) {
+			return
+		}
+	}
+	proxy.ProxyFromEnvironment = true
 }
 
 // checkTLS returns an error if the certificates, keys or versions cannot be used.
