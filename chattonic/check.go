@@ -12,7 +12,7 @@ import (
 // CheckCodename returns an error if the codename of a team is invalid. A codename
 // becomes a path element of request URLs and the label team of metrics.
 func CheckCodename(codename string) error {
-	problem := ""
+	var problem string
 	switch {
 	case codename == "":
 		return errors.New("the codename is empty: use the one in the API's URLs")

@@ -280,10 +280,10 @@ func TestCheckToken(t *testing.T) {
 	} {
 		err := chattonic.CheckToken(text)
 		if want == "" {
-			assert.NoError(t, err, "%q", text)
+			require.NoError(t, err, "%q", text)
 			continue
 		}
-		assert.EqualError(t, err, want, "%q", text)
+		require.EqualError(t, err, want, "%q", text)
 	}
 }
 

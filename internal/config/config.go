@@ -6,7 +6,6 @@
 package config
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -159,7 +158,7 @@ func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 	case f.TokenFile == "" && token == "":
 		return nil, usage.Errorf("no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
 	case f.TokenFile != "":
-		if _, err := ReadToken(context.Background(), f.TokenFile); err != nil {
+		if _, err := readToken(f.TokenFile, nil); err != nil {
 			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
 		}
 	default:

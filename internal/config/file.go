@@ -28,7 +28,12 @@ const (
 // file cannot be read before the deadline of ctx, or within 5 seconds. Errors contain
 // neither the path nor the token.
 func ReadToken(ctx context.Context, path string) (string, error) {
-	content, err := readFile(ctx, path)
+	return readToken(path, ctx.Done())
+}
+
+// readToken is ReadToken with a channel that ends it. The channel may be nil.
+func readToken(path string, cancel <-chan struct{}) (string, error) {
+	content, err := readFile(path, cancel)
 	if err != nil {
 		return "", err
 	}
@@ -45,8 +50,8 @@ func ReadToken(ctx context.Context, path string) (string, error) {
 // readFile returns the first maxTokenFile+1 bytes of a file. It fails if they are only white
 // space. It accepts only regular files, because later requests read the file again. Errors
 // do not contain the path because it may be a misplaced secret.
-func readFile(ctx context.Context, path string) ([]byte, error) {
-	content, err := files.get(ctx, path)
+func readFile(path string, cancel <-chan struct{}) ([]byte, error) {
+	content, err := files.get(path, cancel)
 	if err == nil && strings.TrimSpace(string(content)) == "" {
 		err = errors.New("the file is empty: write the value into it")
 	}
@@ -74,17 +79,19 @@ type fileRead struct {
 	err      error
 }
 
-// get returns the content of a file.
-func (r *fileReader) get(ctx context.Context, path string) ([]byte, error) {
+// get returns the content of a file. It fails when the channel is closed or the timeout has
+// passed. The channel may be nil.
+func (r *fileReader) get(path string, cancel <-chan struct{}) ([]byte, error) {
 	f := r.start(path)
-	ctx, cancel := context.WithDeadline(ctx, f.deadline)
-	defer cancel()
+	timeout := time.NewTimer(time.Until(f.deadline))
+	defer timeout.Stop()
 	select {
 	case <-f.done:
 		return f.content, f.err
-	case <-ctx.Done():
-		return nil, errors.New("the file system does not answer: check the mount that holds the file")
+	case <-timeout.C:
+	case <-cancel:
 	}
+	return nil, errors.New("the file system does not answer: check the mount that holds the file")
 }
 
 // start returns the read of the file that is in progress, or starts one.

@@ -83,7 +83,7 @@ func TestHungFile(t *testing.T) {
 		var callers sync.WaitGroup
 		for range 10 {
 			callers.Go(func() {
-				_, err := files.get(t.Context(), "hung")
+				_, err := files.get("hung", nil)
 				assert.EqualError(t, err, hung)
 				assert.Equal(t, fileTimeout, time.Since(start))
 			})
@@ -91,24 +91,24 @@ func TestHungFile(t *testing.T) {
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := files.get(ctx, "hung")
+			_, err := files.get("hung", ctx.Done())
 			assert.EqualError(t, err, hung)
 			assert.Equal(t, time.Second, time.Since(start), "the deadline of the call")
 		})
-		content, err := files.get(t.Context(), "healthy")
+		content, err := files.get("healthy", nil)
 		require.NoError(t, err)
 		assert.Equal(t, "token", string(content))
 		assert.Zero(t, time.Since(start), "other files are not affected")
 		callers.Wait()
 
-		_, err = files.get(t.Context(), "hung")
+		_, err = files.get("hung", nil)
 		assert.EqualError(t, err, hung)
 		assert.Equal(t, fileTimeout, time.Since(start), "a file that is known to hang costs no more time")
 		assert.EqualValues(t, 1, reads.Load())
 
 		close(mount)
 		synctest.Wait()
-		content, err = files.get(t.Context(), "hung")
+		content, err = files.get("hung", nil)
 		require.NoError(t, err)
 		assert.Equal(t, "late", string(content))
 		assert.EqualValues(t, 2, reads.Load(), "read anew")

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"errors"
 	"net/url"
 	"reflect"
@@ -128,10 +127,10 @@ func checkHTTPClient(node *yaml.Node, directory *string) error {
 			return chattonic.CheckToken(text)
 		case !isFile || directory == nil:
 		case key == "credentials_file" || key == "bearer_token_file":
-			_, err := ReadToken(context.Background(), promconfig.JoinDir(*directory, text))
+			_, err := readToken(promconfig.JoinDir(*directory, text), nil)
 			return err
 		default:
-			_, err := readFile(context.Background(), promconfig.JoinDir(*directory, text))
+			_, err := readFile(promconfig.JoinDir(*directory, text), nil)
 			return err
 		}
 		return nil
