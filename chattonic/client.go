@@ -9,12 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -41,6 +40,7 @@ const (
 // Client calls the stats API for one team. It is safe for concurrent use.
 type Client struct {
 	base            *url.URL
+	basePath        bool // the base URL has a path
 	http            *http.Client
 	token           string
 	dateFormatGroup string
@@ -127,6 +127,7 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	}
 	c := &Client{
 		base:            base.JoinPath("api/v1", url.PathEscape(codename), "stats"),
+		basePath:        strings.Trim(base.Path, "/") != "",
 		dateFormatGroup: DefaultDateFormatGroup,
 		maxBody:         DefaultMaxBody,
 		observe:         func(Attempt) {},
@@ -143,9 +144,13 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
+// apiPath matches paths that end with the API's, up to or including an endpoint.
+var apiPath = regexp.MustCompile(`/api/v1(/[^/]+/stats(/.*)?)?/?$`)
+
 // ParseBaseURL parses the API's base URL. It fails unless the URL has the scheme
-// http or https and a host, and has no user, query or fragment. Errors do not quote
-// the URL because it may contain a password.
+// http or https and a host, and has no user, query or fragment. It fails if the path
+// ends like the API's, which is added to it. Errors do not quote the URL because it may
+// contain a password.
 func ParseBaseURL(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
 	switch {
@@ -157,31 +162,10 @@ func ParseBaseURL(text string) (*url.URL, error) {
 		return nil, errors.New("a base URL must not hold a user or password")
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return nil, errors.New("a base URL must not have a query or fragment")
+	case apiPath.MatchString(base.JoinPath().Path):
+		return nil, errors.New("a base URL must not have the path /api/v1, which is added to it: use one such as https://chat-tonic.example")
 	}
 	return base, nil
-}
-
-// CheckCodename returns an error if the codename of a team is invalid. A codename
-// becomes a path element of request URLs and the label team of metrics.
-func CheckCodename(codename string) error {
-	switch {
-	case codename == "":
-		return errors.New("the codename is empty: use the one in the API's URLs")
-	case codename == ".", codename == "..":
-		return fmt.Errorf("the codename cannot be %q: use the one in the API's URLs", codename)
-	case !utf8.ValidString(codename):
-		return fmt.Errorf("the codename %q is not valid UTF-8: use the one in the API's URLs", codename)
-	}
-	return nil
-}
-
-// CheckToken returns an error if an access token cannot be sent in an HTTP header.
-// The error does not quote the token.
-func CheckToken(token string) error {
-	if strings.ContainsFunc(token, unicode.IsControl) {
-		return errors.New("the access token contains a line break or another control character: keep only the token, on one line")
-	}
-	return nil
 }
 
 // get makes a call: a GET request, with retries after retryable errors until the
@@ -260,7 +244,7 @@ func (c *Client) try(ctx context.Context, e Endpoint, target string, decode func
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		pause, failure := retryAfter(resp.Header.Get("Retry-After"), c.now()), statusError(e, resp.StatusCode)
+		pause, failure := retryAfter(resp.Header.Get("Retry-After"), c.now()), c.statusError(e, resp.StatusCode)
 		failure.RetryAfter = max(0, pause)
 		return resp.StatusCode, pause, &failure
 	}

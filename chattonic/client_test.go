@@ -196,6 +196,7 @@ func TestNewRefuses(t *testing.T) {
 		notHost    = "the base URL is not an http or https URL of a host: use one such as https://chat-tonic.example"
 		user       = "a base URL must not hold a user or password"
 		query      = "a base URL must not have a query or fragment"
+		apiPath    = "a base URL must not have the path /api/v1, which is added to it: use one such as https://chat-tonic.example"
 		control    = "the access token contains a line break or another control character: keep only the token, on one line"
 	)
 	for _, test := range []struct{ base, codename, token, want string }{
@@ -210,16 +211,79 @@ func TestNewRefuses(t *testing.T) {
 		{"https://chat-tonic.example?token=hunter2", "acme", token, query},
 		{"https://chat-tonic.example?", "acme", token, query},
 		{"https://chat-tonic.example#hunter2", "acme", token, query},
+		{"https://chat-tonic.example/api/v1", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/", "acme", token, apiPath},
+		{"https://chat-tonic.example/gateway/api//v1//", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/acme/stats", "acme", token, apiPath},
+		{"https://chat-tonic.example/api/v1/acme/stats/operator", "acme", token, apiPath},
 		{baseURL, "", token, "the codename is empty: use the one in the API's URLs"},
 		{baseURL, ".", token, `the codename cannot be ".": use the one in the API's URLs`},
 		{baseURL, "..", token, `the codename cannot be "..": use the one in the API's URLs`},
 		{baseURL, "a\xff", token, `the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
 		{baseURL, "acme", token + "\n", control},
 		{baseURL, "acme", "\x00", control},
+		{baseURL, " ", token, `the codename " " is blank: use the one in the API's URLs`},
+		{baseURL, "\t\u00a0", token, `the codename "\t\u00a0" is blank: use the one in the API's URLs`},
+		{baseURL, "acme ", token, `the codename "acme " begins or ends with a blank: use the one in the API's URLs`},
+		{baseURL, "\u3000acme", token, `the codename "\u3000acme" begins or ends with a blank: use the one in the API's URLs`},
+		{baseURL, "ac\nme", token, `the codename "ac\nme" contains a control character: use the one in the API's URLs`},
+		{baseURL, "\x7f", token, `the codename "\x7f" contains a control character: use the one in the API's URLs`},
 	} {
 		client, err := chattonic.New(test.base, test.codename, chattonic.WithToken(test.token))
 		assert.EqualError(t, err, test.want, "%q", test.base)
 		assert.Nil(t, client)
+	}
+}
+
+func TestCheckToken(t *testing.T) {
+	t.Parallel()
+	const (
+		bom    = "the access token begins with a byte order mark: save the file as UTF-8 without BOM"
+		quotes = "the access token begins or ends with a quotation mark: write the token without quotation marks"
+		bearer = "the access token begins with the word Bearer: write only the token, because the word is added to it"
+		hidden = "the access token contains an invisible character, such as a zero-width space: type it, or copy it as plain text"
+		blank  = "the access token contains a blank: keep only the token"
+		line   = "the access token contains a line break or another control character: keep only the token, on one line"
+	)
+	for text, want := range map[string]string{
+		"":                        "", // an HTTP client may authenticate by itself
+		"tok":                     "",
+		"Bearer":                  "",
+		"bearertok":               "",
+		"eyJ.a-b_c~d+e/f==":       "",
+		`to"k`:                    "",
+		"t\u00f6k":                "",
+		"\xef\xbb\xbftok":         bom,
+		"\xef\xbb\xbf\"tok\"":     bom,
+		"\xff\xfet\x00o\x00k\x00": bom, // UTF-16
+		"\xfe\xff\x00t\x00o\x00k": bom,
+		`"tok"`:                   quotes,
+		`'tok'`:                   quotes,
+		`"tok`:                    quotes,
+		`tok'`:                    quotes,
+		"`tok`":                   quotes,
+		"\u201ctok\u201d":         quotes,
+		"\u00abtok\u00bb":         quotes,
+		`"Bearer tok"`:            quotes,
+		"Bearer tok":              bearer,
+		"bearer  tok":             bearer,
+		"BEARER\ttok":             bearer,
+		"tok\u200b":               hidden,
+		"\u2060tok":               hidden,
+		"to\ufeffk":               hidden,
+		"to\u00adk":               hidden,
+		"to k":                    blank,
+		"to\u00a0k":               blank,
+		"Authorization: tok":      blank,
+		"tok\ntok":                line,
+		"to\tk":                   line,
+	} {
+		err := chattonic.CheckToken(text)
+		if want == "" {
+			require.NoError(t, err, "%q", text)
+			continue
+		}
+		require.EqualError(t, err, want, "%q", text)
 	}
 }
 
@@ -234,6 +298,7 @@ func TestStatus(t *testing.T) {
 		401: {"HTTP 401, the access token was not accepted: check that it is current", false},
 		403: {"HTTP 403, the access token has no access to this team: check the token and the codename", false},
 		404: {"HTTP 404, the team was not found: check the base URL and the codename", false},
+		407: {"HTTP 407, the proxy wants a user and password: check the URL of the proxy", false},
 		408: {"HTTP 408", false},
 		429: {"HTTP 429, too many calls: lengthen the scrape interval or set a ttl", true},
 		500: {"HTTP 500", false},
@@ -252,6 +317,23 @@ func TestStatus(t *testing.T) {
 			assert.ErrorIs(t, err, wanted) // which compares with ==
 			assert.EqualError(t, err, "requesting the "+string(endpoint)+" endpoint: "+want.detail)
 		}
+	}
+}
+
+// A base URL with a path may lead to a gateway, or may be a mistake.
+func TestNotFoundBelowAPath(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		baseURL:              "HTTP 404, the team was not found: check the base URL and the codename",
+		baseURL + "/":        "HTTP 404, the team was not found: check the base URL and the codename",
+		baseURL + "/api":     "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		baseURL + "/v1/":     "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		baseURL + "/api/v1x": "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+		// the API of Kubernetes as a proxy
+		baseURL + "/api/v1/namespaces/x/services/y/proxy": "HTTP 404, the team was not found: check the codename and the base URL, to whose path /api/v1 is added",
+	} {
+		_, err := newClient(t, base, constant(404, `{}`)).Operators(t.Context(), november)
+		assert.Equal(t, chattonic.Error{Endpoint: chattonic.EndpointOperators, StatusCode: 404, Cause: chattonic.CauseStatus, Detail: want}, err, base)
 	}
 }
 

@@ -1,7 +1,7 @@
 package chattonic
 
 import (
-	"io"
+	"bufio"
 	"net/http"
 	"strings"
 	"unicode"
@@ -38,7 +38,7 @@ const (
 
 // response is an answer whose body is not yet read.
 type response struct {
-	body io.Reader
+	body *bufio.Reader
 	size int64       // of the body in bytes, or -1 if unknown
 	sent http.Header // headers of the request, which may contain secrets
 

@@ -69,7 +69,7 @@ func TestDashboardRefuses(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		``:                                   "the answer is not valid JSON after N bytes",
-		`<html>`:                             "the answer is not valid JSON after N bytes",
+		`<html>`:                             htmlPage,
 		`[{"date": "0"`:                      "the answer is not valid JSON after N bytes",
 		`[] []`:                              "the answer is not valid JSON after N bytes",
 		`null`:                               "the answer has the wrong type: null",

@@ -134,6 +134,9 @@ type decoder struct {
 // and returns the differences from the documented answer. A list may have at most
 // maxItems items; the error about a longer list calls them itemName.
 func decode(r response, target any, maxItems int, itemName string) (Contract, error) {
+	if err := r.checkStart(); err != nil {
+		return Contract{}, err
+	}
 	d := &decoder{response: r, maxItems: maxItems, itemName: itemName}
 	// object finds duplicate fields itself, which is faster than the library.
 	d.json = jsontext.NewDecoder(r.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -169,6 +172,24 @@ func decode(r response, target any, maxItems int, itemName string) (Contract, er
 		offset = syntax.ByteOffset
 	}
 	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", offset)
+}
+
+// checkStart returns an error if the answer begins like what others than the API answer:
+// login pages, and proxies that change answers.
+func (r *response) checkStart() error {
+	_, _ = r.body.Peek(1) // fills the buffer; the decoder meets the error, if any
+	start, _ := r.body.Peek(r.body.Buffered())
+	hasMark := func(mark string) bool { return bytes.HasPrefix(start, []byte(mark)) }
+	text := bytes.TrimLeft(bytes.TrimPrefix(start, []byte(byteOrderMarks[0])), " \t\r\n")
+	switch {
+	case bytes.HasPrefix(text, []byte("<")):
+		return errHTML
+	case slices.ContainsFunc(byteOrderMarks, hasMark):
+		return errors.New("the answer begins with a byte order mark, which JSON must not have: check the base URL and the proxy")
+	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
+		return errors.New("the answer is compressed with gzip, which was not requested: check the proxy")
+	}
+	return nil
 }
 
 // open reads the opening bracket of an object or array.

@@ -1,6 +1,7 @@
 package chattonic_test
 
 import (
+	"compress/gzip"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -120,7 +121,7 @@ func TestControlCharactersAreRefused(t *testing.T) {
 func TestOffsetOfInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for body, good := range map[string]string{
-		`<!DOCTYPE html>`:                          ``,
+		`Log in`:                                   ``,
 		`{"operators": []} x`:                      `{"operators": []} `,
 		`{"operators": [], x`:                      `{"operators": [], `,
 		`{"operators": [{"_id": "a" "b"}]}`:        `{"operators": [{"_id": "a" `,
@@ -134,6 +135,44 @@ func TestOffsetOfInvalidJSON(t *testing.T) {
 			assert.Equal(t, answerErrorAfter(len(good)), err, body)
 		}
 	}
+}
+
+const (
+	htmlPage   = "the answer is an HTML page, such as a login page: check the base URL and the proxy"
+	compressed = "the answer is compressed with gzip, which was not requested: check the proxy"
+	marked     = "the answer begins with a byte order mark, which JSON must not have: check the base URL and the proxy"
+)
+
+// TestAnswersOfOthers has answers that do not come from the API.
+func TestAnswersOfOthers(t *testing.T) {
+	t.Parallel()
+	var zipped strings.Builder
+	w := gzip.NewWriter(&zipped)
+	_, err := w.Write([]byte(documentedOperators))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	for body, want := range map[string]string{
+		`<!DOCTYPE html><title>Log in</title>`: htmlPage,
+		"\r\n\t <html>" + token:                htmlPage,
+		"<":                                    htmlPage,
+		"\xef\xbb\xbf<html>":                   htmlPage,
+		"<?xml version=\"1.0\"?><html>":        htmlPage,
+		"\xef\xbb\xbf" + documentedOperators:   marked,
+		"\xff\xfe{\x00}\x00":                   marked,
+		"\xfe\xff\x00{\x00}":                   marked,
+		zipped.String():                        compressed,
+		"\x1f":                                 "the answer is not valid JSON after 0 bytes",
+		" \xef\xbb\xbf{}":                      "the answer is not valid JSON after 1 bytes",
+	} {
+		for name, via := range map[string]transport{"chunked": constant(200, body), "sized": sized(body)} {
+			for _, e := range chattonic.ReadEndpoints() {
+				_, err := newClient(t, baseURL, via).Read(t.Context(), e, november)
+				assert.Equal(t, answerError(e, want), err, "%s %s %.20q", name, e, body)
+			}
+		}
+	}
+	assert.EqualError(t, newClient(t, baseURL, constant(200, "<html>")).ExportNPS(t.Context(), november, chattonic.UserTypeAll), "requesting the nps_export endpoint: "+htmlPage)
+	assert.NoError(t, newClient(t, baseURL, constant(200, "sent")).ExportNPS(t.Context(), november, chattonic.UserTypeAll))
 }
 
 // TestNumbersAreReadByFieldNotByPlace holds that numbers go where their names say,

@@ -75,6 +75,9 @@ func (e Error) Is(target error) bool {
 		e.Cause == CauseCanceled && target == context.Canceled
 }
 
+// errHTML is the error for an answer that is an HTML page.
+var errHTML = errors.New("the answer is an HTML page, such as a login page: check the base URL and the proxy")
+
 // errStatusFalse is the error for an answer with "status": false.
 var errStatusFalse = errors.New(`Chat-Tonic refused: "status" is false`)
 
@@ -85,17 +88,22 @@ func (e redirectError) Error() string { return string(e) }
 
 // statusAdvice holds the explanation and advice for HTTP statuses.
 var statusAdvice = map[int]string{
-	http.StatusUnauthorized:    "the access token was not accepted: check that it is current",
-	http.StatusForbidden:       "the access token has no access to this team: check the token and the codename",
-	http.StatusNotFound:        "the team was not found: check the base URL and the codename",
-	http.StatusTooManyRequests: "too many calls: lengthen the scrape interval or set a ttl",
+	http.StatusUnauthorized:      "the access token was not accepted: check that it is current",
+	http.StatusForbidden:         "the access token has no access to this team: check the token and the codename",
+	http.StatusNotFound:          "the team was not found: check the base URL and the codename",
+	http.StatusProxyAuthRequired: "the proxy wants a user and password: check the URL of the proxy",
+	http.StatusTooManyRequests:   "too many calls: lengthen the scrape interval or set a ttl",
 }
 
-func statusError(e Endpoint, status int) Error {
-	detail := fmt.Sprintf("HTTP %d", status)
-	if advice := statusAdvice[status]; advice != "" {
-		detail += ", " + advice
-	} else if status/100 == 3 && status != http.StatusNotModified && !e.repeatable() {
+// notFoundBelowPath is the advice for HTTP 404 if the base URL has a path.
+const notFoundBelowPath = "the team was not found: check the codename and the base URL, to whose path /api/v1 is added"
+
+func (c *Client) statusError(e Endpoint, status int) Error {
+	detail := describeStatus(status)
+	if status == http.StatusNotFound && c.basePath {
+		detail = "HTTP 404, " + notFoundBelowPath
+	}
+	if status/100 == 3 && status != http.StatusNotModified && !e.repeatable() {
 		detail += ", a redirect, which an NPS export does not follow: check the base URL and that the access token is current"
 	}
 	retryable := false
@@ -104,6 +112,15 @@ func statusError(e Endpoint, status int) Error {
 		retryable = e.repeatable()
 	}
 	return Error{Endpoint: e, StatusCode: status, Retryable: retryable, Cause: CauseStatus, Detail: detail}
+}
+
+// describeStatus returns the status with its explanation and advice, if there are any.
+func describeStatus(status int) string {
+	text := fmt.Sprintf("HTTP %d", status)
+	if advice := statusAdvice[status]; advice != "" {
+		text += ", " + advice
+	}
+	return text
 }
 
 // answerError returns the error for a complete but invalid answer.
@@ -126,6 +143,11 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		failure.Cause, failure.Detail = CauseCanceled, "canceled before the answer was complete"
+	case errors.As(err, &path): // before timeouts, because a file may be what took the time
+		failure.Cause, failure.Detail = CauseRequest, "the request could not be sent: "+path.Error()
+		if ctx.Err() != nil {
+			failure.Cause = CauseTimeout
+		}
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		failure.Cause, failure.Detail = CauseTimeout, "no complete answer before the timeout"
 	case errors.As(err, &redirect):
@@ -134,14 +156,15 @@ func transportError(ctx context.Context, e Endpoint, status int, err error) Erro
 		failure.Cause, failure.Detail = CauseTLS, "TLS: "+tlsError(err).Error()
 	case errors.As(err, &name):
 		failure.Cause, failure.Detail = CauseConnection, fmt.Sprintf("the host name %q cannot be resolved: check the base URL and the DNS server", name.Name)
-	case errors.As(err, &path):
-		failure.Cause, failure.Detail = CauseRequest, "the request could not be sent: "+path.Error()
 	case errors.As(err, &network):
 		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = fmt.Sprintf("the connection failed: %s: %v", network.Op, network.Err)
 	case isBroken(err):
 		failure.Cause, failure.Retryable = CauseConnection, e.repeatable()
 		failure.Detail = "the connection broke before the answer was complete"
+	case refusedConnect(err) != 0:
+		failure.Cause = CauseConnection
+		failure.Detail = "the proxy did not connect to the host: " + describeConnect(refusedConnect(err))
 	default:
 		failure.Cause = CauseConnection
 		failure.Detail = "invalid HTTP response from the server or a proxy: check the base URL and the proxy"
@@ -158,11 +181,38 @@ var brokenTexts = []string{
 	"stream error: ",
 }
 
-func isBroken(err error) bool {
-	var request *url.Error
-	if errors.As(err, &request) {
-		err = request.Err
+// refusedConnect returns the HTTP status with which a proxy refused to connect to an https
+// host, or 0. net/http returns the status line's text as the error, which the proxy is
+// free to choose, so only the standard texts are recognized.
+func refusedConnect(err error) int {
+	text := withoutURL(err).Error()
+	for status := http.StatusBadRequest; status < 600; status++ {
+		if standard := http.StatusText(status); standard != "" && strings.EqualFold(text, standard) {
+			return status
+		}
 	}
+	return 0
+}
+
+// describeConnect returns the description of the status with which a proxy refused to
+// connect. Other advice for statuses is about those of the API.
+func describeConnect(status int) string {
+	if status == http.StatusProxyAuthRequired {
+		return describeStatus(status)
+	}
+	return fmt.Sprintf("HTTP %d: check the proxy and its rules", status)
+}
+
+// withoutURL returns the cause of an error of an HTTP client.
+func withoutURL(err error) error {
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		return request.Err
+	}
+	return err
+}
+
+func isBroken(err error) bool {
+	err = withoutURL(err)
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		slices.ContainsFunc(brokenTexts, func(text string) bool { return strings.HasPrefix(err.Error(), text) })
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -268,6 +269,20 @@ func TestUnknownHost(t *testing.T) {
 	assert.Equal(t, chattonic.CauseTimeout, asError(t, err).Cause)
 }
 
+// A call that waited for a file until its deadline names the file.
+func TestFileThatTookTheTime(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	_, err := newClient(t, baseURL, transport(func(*http.Request) (*http.Response, error) {
+		return nil, &fs.PathError{Op: "reading", Path: "/mnt/token", Err: context.DeadlineExceeded}
+	})).Operators(ctx, november)
+	assert.Equal(t, chattonic.Error{
+		Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseTimeout,
+		Detail: "the request could not be sent: reading /mnt/token: context deadline exceeded",
+	}, err)
+}
+
 func startTLS(t *testing.T, config *tls.Config) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -433,6 +448,25 @@ func TestErrorsHoldNoToken(t *testing.T) {
 			for _, form := range []string{"%v", "%+v", "%#v", "%q"} {
 				assert.NotContains(t, strings.ToLower(fmt.Sprintf(form, err)), strings.ToLower(token))
 			}
+		})
+	}
+}
+
+// A proxy that refuses to connect to an https host answers in the place of the host.
+func TestProxyRefusesToConnect(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]string{
+		"407 Proxy Authentication Required": "the proxy did not connect to the host: HTTP 407, the proxy wants a user and password: check the URL of the proxy",
+		"407 PROXY AUTHENTICATION REQUIRED": "the proxy did not connect to the host: HTTP 407, the proxy wants a user and password: check the URL of the proxy",
+		"403 Forbidden":                     "the proxy did not connect to the host: HTTP 403: check the proxy and its rules",
+		"502 Bad Gateway":                   "the proxy did not connect to the host: HTTP 502: check the proxy and its rules",
+	} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			server, via := newWire(t, func(int, string) string { return "HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n" })
+			via.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(server.url()) }
+			_, err := newClient(t, baseURL, via).Operators(t.Context(), november)
+			assert.Equal(t, chattonic.Error{Endpoint: chattonic.EndpointOperators, Cause: chattonic.CauseConnection, Detail: want}, err)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package chattonic
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,9 +38,6 @@ func (c *Client) ExportNPS(ctx context.Context, window Window, userType UserType
 	}
 	return c.get(ctx, EndpointNPS, "nps/export", window, [][2]string{{"typeUser", string(userType)}}, checkExport)
 }
-
-// errHTML is an answer that a person should read, such as a login page.
-var errHTML = errors.New("the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current")
 
 // checkExport returns an error if the answer shows that the export failed. The
 // format of the answer is not documented, so any other answer is a success once it

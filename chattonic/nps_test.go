@@ -33,7 +33,7 @@ func TestExportNPSUserTypes(t *testing.T) {
 func TestExportNPSAnswers(t *testing.T) {
 	t.Parallel()
 	const (
-		html    = "the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current"
+		html    = "the answer is an HTML page, such as a login page: check the base URL and the proxy"
 		status  = `Chat-Tonic refused: "status" is false`
 		success = `Chat-Tonic refused: "success" is false`
 	)

@@ -160,7 +160,7 @@ func TestOperatorsRefuses(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		``:                                     "the answer is not valid JSON after N bytes",
-		`<!DOCTYPE html><title>Log in</title>`: "the answer is not valid JSON after N bytes",
+		`<!DOCTYPE html><title>Log in</title>`: htmlPage,
 		`{"operators": [`:                      "the answer is not valid JSON after N bytes",
 		`{"operators": []} x`:                  "the answer is not valid JSON after N bytes",
 		`{"operators": []}{"operators": []}`:   "the answer is not valid JSON after N bytes",

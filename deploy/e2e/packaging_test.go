@@ -914,12 +914,14 @@ func TestSystemdUnitIsHardened(t *testing.T) {
 	service := options(t, "chattonic_exporter.service", "Service")
 	for name, want := range map[string]string{
 		"DynamicUser": "yes", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes",
-		"PrivateDevices": "yes", "CapabilityBoundingSet": "", "MemoryDenyWriteExecute": "yes", "UMask": "0077",
+		"PrivateDevices": "yes", "CapabilityBoundingSet": "", "MemoryDenyWriteExecute": "yes", "UMask": "0077", "PrivateUsers": "yes",
 		"RestrictAddressFamilies": "AF_INET AF_INET6", "SystemCallErrorNumber": "EPERM",
 	} {
 		assert.Equal(t, []string{want}, service[name], name)
 	}
-	assert.Equal(t, []string{"token:/etc/chattonic_exporter/token"}, service["LoadCredential"])
+	// systemd copies credentials at the start only, so a replaced token would need a restart.
+	assert.NotContains(t, service, "LoadCredential")
+	assert.Equal(t, []string{"chattonic_tokens"}, service["SupplementaryGroups"])
 	assert.Contains(t, options(t, "chattonic_exporter.service", "Unit")["Requires"], "chattonic_exporter.socket")
 	assert.Equal(t, []string{"127.0.0.1:10042"}, options(t, "chattonic_exporter.socket", "Socket")["ListenStream"])
 }
@@ -935,17 +937,18 @@ func TestSystemdUsesFlagsThatTheExporterHas(t *testing.T) {
 }
 
 // Starts the exporter with the unit's command line as systemd does: with a listening
-// socket, a folder of credentials and the variables of the example. Only the URL
-// differs.
+// socket and the variables of the example. Only the URL and the folder of the token
+// differ. A replaced token is used without a restart.
 func TestSystemdUnitStartsTheExporter(t *testing.T) {
 	simulated := freePort(t)
 	background(t, exec.CommandContext(t.Context(), exporterProgram(t), "simulate", "--listen-address=127.0.0.1:"+simulated))
 	get(t, "http://127.0.0.1:"+simulated+"/")
 
-	credentials := t.TempDir()
-	writeText(t, filepath.Join(credentials, "token"), "simulated\n")
+	folder := t.TempDir()
+	writeText(t, filepath.Join(folder, "token"), "simulated\n")
 	line := options(t, "chattonic_exporter.service", "Service")["ExecStart"][0]
-	words := strings.Fields(strings.ReplaceAll(line, "%d", credentials))
+	require.Contains(t, line, "=/etc/chattonic_exporter/token")
+	words := strings.Fields(strings.ReplaceAll(line, "/etc/chattonic_exporter/", folder+"/"))
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
@@ -963,7 +966,12 @@ func TestSystemdUnitStartsTheExporter(t *testing.T) {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	background(t, cmd)
-	require.Contains(t, get(t, "http://"+listener.Addr().String()+"/metrics"), `chattonic_up{team="acme"} 1`)
+	metrics := "http://" + listener.Addr().String() + "/metrics"
+	require.Contains(t, get(t, metrics), `chattonic_up{team="acme"} 1`)
+	writeText(t, filepath.Join(folder, "token"), "former\n")
+	require.Contains(t, get(t, metrics), `chattonic_up{team="acme"} 0`)
+	writeText(t, filepath.Join(folder, "token"), "simulated\n")
+	require.Contains(t, get(t, metrics), `chattonic_up{team="acme"} 1`)
 }
 
 func TestSystemdAcceptsTheUnits(t *testing.T) {

@@ -64,7 +64,8 @@ type Team struct {
 	// BusinessHours are the hours in which alerts about the team's queue fire. Nil means
 	// at any time.
 	BusinessHours *calendar.BusinessHours
-	// HTTPClient holds the HTTP settings: access token, TLS, proxy. Its file paths are
+	// HTTPClient holds the HTTP settings: access token, TLS, proxy. The proxy is the
+	// environment's unless the file sets another or none. Its file paths are
 	// resolved against the directory of the configuration file.
 	HTTPClient promconfig.HTTPClientConfig
 }
@@ -148,7 +149,7 @@ func Single(f Flags) (*Config, error) {
 	settings := defaultSettings()
 	settings.BaseURL = baseURL(f.URL)
 	team := settings.team(f.Codename)
-	team.HTTPClient = promconfig.DefaultHTTPClientConfig
+	team.HTTPClient = defaultHTTPClient()
 	team.HTTPClient.Authorization = authorization
 	return &Config{Teams: []Team{team}}, nil
 }
@@ -163,7 +164,7 @@ func singleAuthorization(f Flags) (*promconfig.Authorization, error) {
 	case f.TokenFile == "" && token == "":
 		return nil, usage.Errorf("no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself")
 	case f.TokenFile != "":
-		if err := checkTokenFile(f.TokenFile); err != nil {
+		if _, err := readToken(f.TokenFile, nil); err != nil {
 			return nil, fmt.Errorf("--chattonic.token-file: %w", err)
 		}
 	default:

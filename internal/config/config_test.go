@@ -5,8 +5,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,6 +90,7 @@ teams:
 	team.Windows = nil
 	ten := 10.0
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	assert.Equal(t, Team{
 		Codename:        "acme",
@@ -111,6 +115,7 @@ func TestBuiltInDefaults(t *testing.T) {
 	assert.Equal(t, []string{"24h"}, windowNames(team))
 	team.Windows = nil
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	assert.Equal(t, Team{
 		Codename:        "acme",
@@ -284,6 +289,54 @@ teams:
 	assert.False(t, b.EnableHTTP2)
 }
 
+// TestProxyFromEnvironment holds that HTTP_PROXY, HTTPS_PROXY and NO_PROXY count unless
+// http_client says otherwise, also for the server of OAuth 2.0.
+func TestProxyFromEnvironment(t *testing.T) {
+	inDirectory(t, testFiles)
+	t.Setenv("HTTPS_PROXY", "http://environment.example:1")
+	t.Setenv("HTTP_PROXY", "http://environment.example:2")
+	t.Setenv("NO_PROXY", "inner.example")
+	proxy := func(p promconfig.ProxyConfig, target string) string {
+		via, err := p.Proxy()(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody))
+		require.NoError(t, err)
+		if via == nil {
+			return ""
+		}
+		return via.Host
+	}
+	const auth = "authorization: {credentials_file: token}\n"
+	for lines, want := range map[string][3]string{
+		auth:                                      {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: true":     {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: null":     {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_url: null":                  {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_url: http://file.example:3": {"file.example:3", "file.example:3", "file.example:3"},
+		auth + "proxy_url: http://file.example:3\nno_proxy: chat-tonic.example":          {"", "file.example:3", "file.example:3"},
+		auth + "proxy_url: http://file.example:3\nproxy_from_environment: false":         {"file.example:3", "file.example:3", "file.example:3"},
+		"oauth2: {client_id: me, token_url: http://x, proxy_url: http://file.example:3}": {"environment.example:1", "environment.example:2", ""},
+		auth + "proxy_from_environment: true\nproxy_connect_header: {A: [b]}":            {"environment.example:1", "environment.example:2", ""},
+	} {
+		p := mustParse(t, client(lines))[0].HTTPClient.ProxyConfig
+		for i, target := range []string{"https://chat-tonic.example", "http://other.example", "https://inner.example"} {
+			assert.Equal(t, want[i], proxy(p, target), "%s %s", lines, target)
+		}
+	}
+	for _, lines := range []string{"proxy_from_environment: false", `proxy_url: ""`} {
+		p := mustParse(t, client(auth+lines))[0].HTTPClient.ProxyConfig
+		assert.Nil(t, p.Proxy(), lines)
+	}
+	oauth2 := mustParse(t, client("oauth2: {client_id: me, token_url: http://x}\nproxy_from_environment: false"))[0].HTTPClient
+	assert.Nil(t, oauth2.Proxy())
+	assert.Equal(t, "environment.example:2", proxy(oauth2.OAuth2.ProxyConfig, "http://x.example"))
+	single, err := Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+	require.NoError(t, err)
+	assert.Equal(t, "environment.example:1", proxy(single.Teams[0].HTTPClient.ProxyConfig, "https://chat-tonic.example"))
+
+	teams := mustParse(t, "defaults: {base_url: http://x, http_client: {"+strings.TrimSpace(auth)+", proxy_from_environment: false}}\nteams: [{codename: a}, {codename: b, http_client: {proxy_from_environment: null}}]")
+	assert.Nil(t, teams[0].HTTPClient.Proxy(), "from the defaults")
+	assert.NotNil(t, teams[1].HTTPClient.Proxy(), "null removes a key")
+}
+
 func TestListsOfHTTPClientMayBeEmptyOrRepeat(t *testing.T) {
 	inDirectory(t, testFiles)
 	teams := mustParse(t, client("authorization: {credentials_file: token}\nhttp_headers: {X-Team: {values: [a, a], secrets: []}}"))
@@ -405,6 +458,7 @@ func TestUnreadableFiles(t *testing.T) {
 func TestSingle(t *testing.T) {
 	inDirectory(t, testFiles)
 	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
 	client.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "token"}
 	config, err := Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
 	require.NoError(t, err)
@@ -457,6 +511,59 @@ func TestSingleErrors(t *testing.T) {
 			assert.Nil(t, config)
 			assert.EqualError(t, err, test.want)
 		})
+	}
+}
+
+// TestSpoiledTokens has tokens as editors and copying spoil them.
+func TestSpoiledTokens(t *testing.T) {
+	inDirectory(t, nil)
+	for text, want := range map[string]string{
+		"\xef\xbb\xbftok\r\n": "the access token begins with a byte order mark: save the file as UTF-8 without BOM",
+		"Bearer tok\n":        "the access token begins with the word Bearer: write only the token, because the word is added to it",
+		"\"tok\"\n":           "the access token begins or ends with a quotation mark: write the token without quotation marks",
+		"tok\u200b\n":         "the access token contains an invisible character, such as a zero-width space: type it, or copy it as plain text",
+	} {
+		require.NoError(t, os.WriteFile("token", []byte(text), 0o600))
+		_, err := ReadToken(t.Context(), "token")
+		assert.EqualError(t, err, want)
+		_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token"})
+		assert.EqualError(t, err, "--chattonic.token-file: "+want)
+		_, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", Token: text})
+		assert.EqualError(t, err, "CHATTONIC_EXPORTER_TOKEN: "+want)
+		_, err = Parse("exporter.yml", []byte(client("authorization: {credentials_file: token}")))
+		assert.EqualError(t, err, `exporter.yml:5: team "acme": http_client.authorization.credentials_file: `+want)
+		_, err = Parse("exporter.yml", []byte(client("bearer_token: !!binary "+base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(text))))))
+		assert.EqualError(t, err, `exporter.yml:5: team "acme": http_client.bearer_token: `+want)
+	}
+}
+
+func TestVariablesInSecrets(t *testing.T) {
+	inDirectory(t, testFiles)
+	const want = "names a variable, which is not replaced by its value: write the token into a file and name it in authorization.credentials_file, or for a single team without a configuration file use CHATTONIC_EXPORTER_TOKEN"
+	for lines, at := range map[string]string{
+		"authorization:\n  credentials: ${ACME_TOKEN}":           "6: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: $ACME_TOKEN}":              "5: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: \"Bearer ${ACME_TOKEN}\"}": "5: team \"acme\": http_client.authorization.credentials",
+		"authorization: {credentials: \"${ACME_TOKEN:-none}\"}":  "5: team \"acme\": http_client.authorization.credentials",
+		"bearer_token: $acme_token":                              "5: team \"acme\": http_client.bearer_token",
+	} {
+		_, err := Parse("exporter.yml", []byte(client(lines)))
+		assert.EqualError(t, err, "exporter.yml:"+at+": "+want, lines)
+	}
+	const file = "names a variable, which is not replaced by its value: write the secret into a file and name it in the key that ends in _file (for http_headers, files)"
+	for lines, at := range map[string]string{
+		"basic_auth: {username: me, password: $PASSWORD}":                                           "http_client.basic_auth.password",
+		"oauth2: {client_id: me, token_url: http://x, client_secret: \"${SECRET}\"}":                "http_client.oauth2.client_secret",
+		"authorization: {credentials_file: token}\nhttp_headers: {X-Key: {secrets: [\"k${KEY}\"]}}": `http_client.http_headers."X-Key".secrets`,
+	} {
+		_, err := Parse("exporter.yml", []byte(client(lines)))
+		assert.ErrorContains(t, err, at+": "+file, lines)
+	}
+	_, err := Parse("exporter.yml", []byte(defaults("base_url: http://x\nhttp_client: {authorization: {credentials: $TOKEN}}")))
+	assert.EqualError(t, err, "exporter.yml:3: defaults: http_client.authorization.credentials: "+want)
+	for _, password := range []string{"$", "$1", "a$b", "$a-b", "pa$$word", "${", "$(x)"} {
+		_, err := Parse("exporter.yml", []byte(client("basic_auth: {username: me, password: '"+password+"'}")))
+		assert.NoError(t, err, password)
 	}
 }
 

@@ -2,11 +2,9 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"reflect"
+	"regexp"
 	"strings"
 
 	promconfig "github.com/prometheus/common/config"
@@ -36,8 +34,10 @@ func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPCl
 	if !authenticates(client) {
 		return client, errorAt(value, noAuthentication)
 	}
+	proxyByDefault(value, &client.ProxyConfig)
 	client.SetDirectory(directory)
 	if oauth2 := client.OAuth2; oauth2 != nil {
+		proxyByDefault(valueOf(value, "oauth2"), &oauth2.ProxyConfig)
 		// SetDirectory does not set this path.
 		oauth2.ClientCertificateKeyFile = promconfig.JoinDir(directory, oauth2.ClientCertificateKeyFile)
 		if err := checkTLS(value, &oauth2.TLSConfig); err != nil {
@@ -45,6 +45,24 @@ func readHTTPClient(value, team *yaml.Node, directory string) (promconfig.HTTPCl
 		}
 	}
 	return client, checkTLS(value, &client.TLSConfig)
+}
+
+// defaultHTTPClient returns the HTTP client settings of a team without http_client.
+func defaultHTTPClient() promconfig.HTTPClientConfig {
+	client := promconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
+	return client
+}
+
+// proxyByDefault makes the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY count unless the
+// mapping sets a key that decides about the proxy. The library ignores them by default.
+func proxyByDefault(mapping *yaml.Node, proxy *promconfig.ProxyConfig) {
+	for _, key := range []string{"proxy_url", "proxy_from_environment"} {
+		if value := valueOf(mapping, key); value != nil && !isNull(value) {
+			return
+		}
+	}
+	proxy.ProxyFromEnvironment = true
 }
 
 // checkTLS returns an error if the certificates, keys or versions cannot be used.
@@ -73,7 +91,20 @@ func authenticates(client promconfig.HTTPClientConfig) bool {
 var (
 	urlType        = reflect.TypeFor[promconfig.URL]()
 	tlsVersionType = reflect.TypeFor[promconfig.TLSVersion]()
+	secretType     = reflect.TypeFor[promconfig.Secret]()
 )
+
+// namesVariable matches a secret that is the name of a variable, or contains one in braces.
+var namesVariable = regexp.MustCompile(`^\$[A-Za-z_][A-Za-z0-9_]*$|\$\{[A-Za-z_]`)
+
+// variableError returns the error for a secret that names a variable.
+func variableError(key string) error {
+	advice := "write the secret into a file and name it in the key that ends in _file (for http_headers, files)"
+	if key == "credentials" || key == "bearer_token" {
+		advice = "write the token into a file and name it in authorization.credentials_file, or for a single team without a configuration file use " + TokenVariable
+	}
+	return errors.New("names a variable, which is not replaced by its value: " + advice)
+}
 
 // checkHTTPClient validates the value of http_client. If the directory is not nil, it also
 // checks the files that the value refers to; relative paths are relative to it.
@@ -90,51 +121,19 @@ func checkHTTPClient(node *yaml.Node, directory *string) error {
 				return errors.New("unknown TLS version: use one of TLS10, TLS11, TLS12, TLS13")
 			}
 		case text == "":
+		case t == secretType && namesVariable.MatchString(text):
+			return variableError(key)
 		case key == "credentials" || key == "bearer_token":
 			return chattonic.CheckToken(text)
 		case !isFile || directory == nil:
 		case key == "credentials_file" || key == "bearer_token_file":
-			return checkTokenFile(promconfig.JoinDir(*directory, text))
+			_, err := readToken(promconfig.JoinDir(*directory, text), nil)
+			return err
 		default:
-			_, err := readFile(promconfig.JoinDir(*directory, text))
+			_, err := readFile(promconfig.JoinDir(*directory, text), nil)
 			return err
 		}
 		return nil
 	}
 	return validator{nullable: true, checkText: checkText}.check("", node, reflect.TypeFor[promconfig.HTTPClientConfig]())
-}
-
-// readFile returns the content of a file without leading and trailing white space. It fails
-// if that is empty. It accepts only regular files, because later requests read the file
-// again. Errors do not contain the path because it may be a misplaced secret.
-func readFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return "", errors.New("not a regular file: use a regular file")
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("the file cannot be read: %w: check that it exists and that this user may read it", cause(err))
-	}
-	content := strings.TrimSpace(string(data))
-	if content == "" {
-		return "", errors.New("the file is empty: write the value into it")
-	}
-	return content, nil
-}
-
-func checkTokenFile(path string) error {
-	token, err := readFile(path)
-	if err != nil {
-		return err
-	}
-	return chattonic.CheckToken(token)
-}
-
-// cause returns an error of the file system without the path.
-func cause(err error) error {
-	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathError.Err
-	}
-	return err
 }

@@ -299,7 +299,7 @@ func TestFailure(t *testing.T) {
 	}
 	const (
 		redirected = ", a redirect, which an NPS export does not follow: check the base URL and that the access token is current"
-		html       = "the answer is an HTML page, as of a login or a proxy: check the base URL and that the access token is current"
+		html       = "the answer is an HTML page, such as a login page: check the base URL and the proxy"
 	)
 	for name, c := range map[string]struct {
 		fault simulator.Fault

@@ -102,7 +102,7 @@ func (a *scaleAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.calls.Add(1)
 	parts := strings.Split(r.URL.Path, "/") // /api/v1/{codename}/stats/{endpoint}
 	number, err := strconv.Atoi(strings.TrimPrefix(parts[3], "team"))
-	if err != nil || r.Header.Get("Authorization") != "Bearer token of "+parts[3] {
+	if err != nil || r.Header.Get("Authorization") != "Bearer token-of-"+parts[3] {
 		http.Error(w, "unknown team or token", http.StatusForbidden)
 		return
 	}
@@ -152,7 +152,7 @@ func newScaleTest(t *testing.T, s scaleSetting) *scaleTest {
 	text.WriteString("]\nteams:\n")
 	for i := range s.teams {
 		token := filepath.Join(folder, scaleTeam(i))
-		require.NoError(t, os.WriteFile(token, []byte("token of "+scaleTeam(i)), 0o600))
+		require.NoError(t, os.WriteFile(token, []byte("token-of-"+scaleTeam(i)), 0o600))
 		fmt.Fprintf(&text, "  - {codename: %s, http_client: {authorization: {credentials_file: %s}}}\n", scaleTeam(i), token)
 	}
 	l.config = filepath.Join(folder, "exporter.yml")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/go-kit/log"
@@ -94,15 +95,21 @@ func TestTokenFileIsReadForEachCall(t *testing.T) {
 			}{
 				{"a token that is not accepted", func() {}, false, []string{"Bearer " + former}, "HTTP 401"},
 				{"replaced by rename", func() { rename(current + "\n") }, true, []string{"Bearer " + current}, ""},
-				{"emptied in place", func() { write("") }, false, nil, none + path + ": the file is empty: write the access token into it"},
+				{"emptied in place", func() { write("") }, false, nil, none + path + ": the file is empty: write the value into it"},
 				{"blank", func() { write(" \n\t\n") }, false, nil, ""}, // the same reason, which is logged
 				{"back, in place", func() { write(current) }, true, []string{"Bearer " + current}, ""},
-				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": no such file or directory: create the file and make it readable for this user"},
-				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": is a directory: create the file and make it readable for this user"},
+				{"removed", func() { require.NoError(t, os.Remove(path)) }, false, nil, none + path + ": the file cannot be read: no such file or directory: check that it exists and that this user may read it"},
+				{"a directory in its place", func() { require.NoError(t, os.Mkdir(path, 0o700)) }, false, nil, none + path + ": not a regular file: use a regular file"},
 				{"back, by rename", func() {
 					require.NoError(t, os.Remove(path))
 					rename(current)
 				}, true, []string{"Bearer " + current}, ""},
+				{"a FIFO in its place", func() {
+					require.NoError(t, os.Remove(path))
+					require.NoError(t, syscall.Mkfifo(path, 0o600))
+				}, false, nil, none + path + ": not a regular file: use a regular file"},
+				{"a regular file again", func() { rename(current) }, true, []string{"Bearer " + current}, ""},
+				{"larger than a token", func() { write(strings.Repeat(current, 10_000)) }, false, nil, none + path + ": the file is larger than 64 KiB: write only the access token into it"},
 				{"two lines", func() { write(current + "\n" + former) }, false, nil, none + path + ": the access token contains a line break or another control character: keep only the token, on one line"},
 				{"back once more", func() { write("  " + current + "\r\n") }, true, []string{"Bearer " + current}, ""},
 			} {

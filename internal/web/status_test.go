@@ -105,7 +105,10 @@ func TestStatusPageCanBeSwitchedOff(t *testing.T) {
 
 // The codename goes from a link in the page through the mux and back.
 func TestPageOfATeamWithAStrangeName(t *testing.T) {
-	for _, codename := range append(strangeTexts[1:], "a/b", "a//b/../c", "../acme", "%2F", "the \"team\"\nof \\ slashes / and {braces} \u202e😀") {
+	for _, codename := range append(strangeTexts[1:], "a/b", "a//b/../c", "../acme", "%2F", "the \"team\" of \\ slashes / and {braces} \u202e😀") {
+		if chattonic.CheckCodename(codename) != nil {
+			continue
+		}
 		t.Run(codename, func(t *testing.T) {
 			f := start(t, "  - codename: "+strconv.Quote(codename)+"\n", nil)
 			_, page := rawPage(t, f.url+"/")
@@ -115,7 +118,7 @@ func TestPageOfATeamWithAStrangeName(t *testing.T) {
 			require.Equal(t, http.StatusOK, resp.StatusCode, link[1])
 			title := regexp.MustCompile(`(?s)<h1>Team <bdi>(.*)</bdi></h1>`).FindStringSubmatch(body)
 			require.NotNil(t, title)
-			assert.Equal(t, strings.ReplaceAll(codename, "\x00", "\ufffd"), html.UnescapeString(title[1]), "HTML has no NUL")
+			assert.Equal(t, codename, html.UnescapeString(title[1]))
 			f.get(t, "/probe?target="+url.QueryEscape(codename))
 		})
 	}

@@ -464,10 +464,14 @@ var strange = []string{
 
 func TestStrangeTexts(t *testing.T) {
 	var teams, operators strings.Builder
+	var codenames []string
 	for i, text := range strange {
 		quoted, err := json.Marshal(text)
 		require.NoError(t, err)
-		fmt.Fprintf(&teams, "  - {codename: %s, collectors: [operators]}\n", quoted)
+		if chattonic.CheckCodename(text) == nil {
+			codenames = append(codenames, text)
+			fmt.Fprintf(&teams, "  - {codename: %s, collectors: [operators]}\n", quoted)
+		}
 		fmt.Fprintf(&operators, `, {"_id": %s, "displayName": %[1]s, "status": %[1]s, "originsName": %[1]s, "nps": %d}`, quoted, i)
 	}
 	f := startPages(t, teams.String(), nil)
@@ -482,9 +486,9 @@ func TestStrangeTexts(t *testing.T) {
 	overviewPage := f.page(t, "/")
 	hrefs := regexp.MustCompile(`<a href="(/teams/[^"]*)"><bdi>`).FindAllStringSubmatch(overviewPage, -1)
 	probes := regexp.MustCompile(`<a href="/probe\?([^"]*)"`).FindAllStringSubmatch(overviewPage, -1)
-	require.Len(t, hrefs, len(strange))
-	require.Len(t, probes, len(strange))
-	for i, text := range strange {
+	require.Len(t, hrefs, len(codenames))
+	require.Len(t, probes, len(codenames))
+	for i, text := range codenames {
 		page := f.page(t, html.UnescapeString(hrefs[i][1]))
 		title := regexp.MustCompile(`(?s)<h1>Team <bdi>(.*)</bdi></h1>`).FindStringSubmatch(page)
 		require.NotNil(t, title)

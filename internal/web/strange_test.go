@@ -115,8 +115,8 @@ func labels(m *dto.Metric) map[string]string {
 }
 
 func TestStrangeNamesArriveAsTheyAre(t *testing.T) {
-	const codename = "the \"team\"\nof \\ slashes / and {braces} \u202e😀"
-	help := "What " + codename + "\r\n is \\n called."
+	const codename = "the \"team\" of \\ slashes / and {braces} \u202e😀"
+	help := "What\n" + codename + "\r\n is \\n called."
 	type operator map[string]any
 	var sent []operator
 	want := make(map[string]map[string]string)
