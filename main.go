@@ -18,6 +18,7 @@ import (
 
 	"chattonic_exporter/internal/backfill"
 	"chattonic_exporter/internal/check"
+	"chattonic_exporter/internal/checkalerts"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/npsexport"
@@ -46,6 +47,7 @@ type commands struct {
 	backfill    backfill.Options
 	nps         npsexport.Options
 	check       check.Options
+	checkAlerts checkalerts.Options
 	checkConfig string // the file
 	healthURL   string
 }
@@ -85,6 +87,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o := c.check
 		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
 		return check.Run(ctx, o)
+	case "check alerts":
+		o := c.checkAlerts
+		o.Out, o.Progress, o.UserAgent = stdout, stderr, userAgent()
+		return checkalerts.Run(ctx, o)
 	case "healthcheck":
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
@@ -112,6 +118,7 @@ func (c *commands) app() *kingpin.Application {
 	cmd := checks.Command("config", "Check whether a configuration file is valid.")
 	cmd.Arg("FILE", "The configuration file.").Required().StringVar(&c.checkConfig)
 	c.check.Flags(checks.Command("teams", "Ask each team once, and show what its API answers and what scraping it costs."))
+	c.checkAlerts.Flags(checks.Command("alerts", "Ask Prometheus and Alertmanager whether an alert about a queue would reach a person now."))
 
 	cmd = app.Command("healthcheck", "Tell by the exit code whether a running exporter is healthy.")
 	url := cmd.Flag("url", "URL of its health page.").Default("http://127.0.0.1:10042/-/healthy")
