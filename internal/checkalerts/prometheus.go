@@ -30,7 +30,7 @@ func (c *checker) checkPrometheus(ctx context.Context) {
 		return
 	}
 	c.now = now
-	c.report.add(checkPrometheus, OK, c.prometheus.String()+" answers", "")
+	c.checkReload(ctx)
 	c.checkTargets(ctx)
 	c.checkLabels(ctx)
 	c.checkRules(ctx)
@@ -39,6 +39,22 @@ func (c *checker) checkPrometheus(ctx context.Context) {
 	c.checkKnownAlertmanagers(ctx)
 	c.checkNotifications(ctx)
 	c.readExternalLabels(ctx)
+}
+
+// checkReload reports whether Prometheus runs with its current files.
+func (c *checker) checkReload(ctx context.Context) {
+	var info struct {
+		Success bool `json:"reloadConfigSuccess"`
+	}
+	err := c.prometheus.getData(ctx, "api/v1/status/runtimeinfo", nil, &info)
+	switch {
+	case err != nil:
+		c.unchecked(checkPrometheus, err)
+	case !info.Success:
+		c.report.add(checkPrometheus, Warning, c.prometheus.String()+" runs with an older configuration, because its last reload failed", "Its log says why; so does promtool check config. Changes to rules and targets have no effect until then, and it will not start again.")
+	default:
+		c.report.add(checkPrometheus, OK, c.prometheus.String()+" answers", "")
+	}
 }
 
 // target is a target of Prometheus.
@@ -132,6 +148,7 @@ func jobs(samples []sample) (names []string) {
 // teamData is what there is about each team.
 type teamData struct {
 	recent   map[string]float64 // series within the last hour
+	current  map[string]float64 // series now
 	failing  map[string]float64 // failed requests for the operators
 	scraped  map[string]float64 // when the queue was scraped
 	answered map[string]float64 // when the API last answered about the operators
@@ -145,6 +162,7 @@ func (c *checker) readTeams(ctx context.Context) (d teamData, err error) {
 		expr string
 	}{
 		{&d.recent, `group by (team) (last_over_time(chattonic_up[1h]))`},
+		{&d.current, `group by (team) (chattonic_up)`},
 		{&d.failing, `max by (team) (chattonic_scrape_collector_success{collector="operators"}) == 0`},
 		{&d.scraped, `max by (team) (timestamp(chattonic_queries_pending))`},
 		{&d.answered, `max by (team) (chattonic_scrape_collector_last_success_timestamp_seconds{collector="operators"})`},
@@ -163,6 +181,8 @@ func (c *checker) faultOfTeam(d teamData, team string) string {
 	switch {
 	case d.recent[team] == 0:
 		return noTeam
+	case d.current[team] == 0:
+		return goneTeam
 	case hasKey(d.failing, team):
 		return apiFails
 	case d.scraped[team] == 0:
@@ -197,9 +217,9 @@ func (c *checker) checkTeams(ctx context.Context) {
 	if len(c.report.Teams) == 0 {
 		c.report.add(checkTeams, Failed, "there is no team: no series chattonic_up in the last hour", "See the targets above. If they are up, add teams to the exporter's configuration.")
 	}
-	for _, fault := range []string{noTeam, apiFails, noQueue, oldSample, oldAnswer, noRecording, cachedAnswer} {
+	for _, fault := range []string{noTeam, goneTeam, apiFails, noQueue, oldSample, oldAnswer, noRecording, cachedAnswer} {
 		status := Failed
-		if fault == cachedAnswer {
+		if fault == cachedAnswer || fault == goneTeam && c.Team == "" {
 			status = Warning
 		}
 		if teams := faulty[fault]; teams != nil {
@@ -220,7 +240,8 @@ func hasKey(values map[string]float64, key string) bool {
 const (
 	noTeam       = "no series of this team in the last hour"
 	apiFails     = "requests for its operators fail, so its queue is not known"
-	noQueue      = "it was scraped in the last hour, but chattonic_queries_pending is absent now"
+	goneTeam     = "there were series in the last hour, but there are none now"
+	noQueue      = "it is scraped, but chattonic_queries_pending is absent"
 	oldSample    = "chattonic_queries_pending is older than 3 scrape intervals"
 	oldAnswer    = "the last answer about its operators is older than 15 minutes, or there was none"
 	noRecording  = "it lacks a series team:chattonic_… that the alerts about queues need"
@@ -230,7 +251,8 @@ const (
 var adviceAboutTeams = map[string]string{
 	noTeam:       "Compare the codename with the exporter's configuration and its page /.",
 	apiFails:     "RUNBOOK.md#chattonicteamapifailing. The exporter's log says why.",
-	noQueue:      "If the targets are up: is the team still in the exporter's configuration? After its removal this ends within an hour. Is the collector operators switched off?",
+	goneTeam:     "If the targets are up, the exporter's configuration no longer has it. After a removal on purpose this ends within an hour.",
+	noQueue:      "Is the collector operators switched off for the team, or does metric_relabel_configs drop it?",
 	oldSample:    "See the targets above; compare the clocks of exporter and Prometheus.",
 	oldAnswer:    "RUNBOOK.md#chattonicdatatooold.",
 	noRecording:  "See the rules. After a start, check again when they have been evaluated.",
