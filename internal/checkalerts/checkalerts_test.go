@@ -75,7 +75,7 @@ const (
 	queryErrors   = `sum(increase(prometheus_notifications_errors_total[10m])) + sum(increase(prometheus_notifications_dropped_total[10m])) > 0`
 	queryNames    = `count by (__name__)` // the beginning
 
-	counted = "alertmanager_notification_requests_total{integration=\"webhook\"} %d\nalertmanager_notification_requests_failed_total{integration=\"webhook\"} %d\n"
+	counted = "# TYPE alertmanager_notification_requests_total counter\n# TYPE alertmanager_notification_requests_failed_total counter\nalertmanager_notification_requests_total{integration=\"webhook\"} %d\nalertmanager_notification_requests_failed_total{integration=\"webhook\"} %d\n"
 )
 
 const routing = `
@@ -115,12 +115,8 @@ func good(t *testing.T) *setUp {
 	var loaded []object
 	var names []object
 	for _, r := range rules {
-		kind := "recording"
-		if r.Alert != "" {
-			kind = "alerting"
-		}
 		loaded = append(loaded, object{
-			"type": kind, "name": r.name(), "query": strings.Join(strings.Fields(promComment.ReplaceAllString(r.Expr, "")), " "), "duration": time.Duration(r.For).Seconds(), "labels": r.Labels,
+			"type": r.kind(), "name": r.name(), "query": strings.Join(strings.Fields(promComment.ReplaceAllString(r.Expr, "")), " "), "duration": time.Duration(r.For).Seconds(), "labels": r.Labels,
 			"health": "ok", "lastEvaluation": now.Add(-10 * time.Second),
 		})
 		for _, name := range r.needs {
@@ -330,35 +326,42 @@ func TestFindings(t *testing.T) {
 		status Status
 		want   string
 	}{
-		"Prometheus fails":               {failing(queryTime), checkPrometheus, Failed, "answered api/v1/query with 500 Internal Server Error: out of order"},
-		"Prometheus of another kind":     {result(queryTime), checkPrometheus, Failed, "a query for the time with 0 values"},
-		"failed reload":                  {func(s *setUp) { s.data["status/runtimeinfo"] = object{} }, checkPrometheus, Warning, "its last reload failed"},
-		"no runtime information":         {failing("status/runtimeinfo"), checkPrometheus, Failed, "cannot be checked"},
-		"targets fail":                   {failing("targets"), checkTargets, Failed, "cannot be checked"},
-		"no target":                      {func(s *setUp) { s.data["targets"] = object{} }, checkTargets, Failed, "no target has a job"},
-		"target down":                    {func(s *setUp) { s.setTarget("down") }, checkTargets, Failed, "down: chattonic localhost:10042 (Get http://***@x: refused)"},
-		"target not scraped":             {func(s *setUp) { s.setTarget("unknown") }, checkTargets, Failed, "not scraped yet"},
-		"label hidden":                   {result(queryHidden, series(9, "job", "chattonic")), checkLabels, Failed, "exported_team"},
-		"label dropped":                  {result(queryLacking, series(9, "job", "chattonic")), checkLabels, Failed, "series of job chattonic lack the label team"},
-		"hidden labels fail":             {failing(queryHidden), checkLabels, Failed, "cannot be checked"},
-		"dropped labels fail":            {failing(queryLacking), checkLabels, Failed, "cannot be checked"},
-		"configuration fails":            {failing("status/config"), checkLabels, Failed, "external labels"},
-		"relabelled alerts":              {func(s *setUp) { s.data["status/config"] = object{"yaml": "alerting: {alert_relabel_configs: [{}]}"} }, checkLabels, Warning, "alert_relabel_configs"},
-		"rules fail":                     {failing("rules"), checkRules, Failed, "cannot be checked"},
-		"no rules":                       {func(s *setUp) { s.data["rules"] = object{} }, checkRules, Failed, "none of the 15 rules of alerts.yml is loaded"},
-		"alert missing":                  {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", nil) }, checkRules, Failed, "not loaded: ChattonicQueueUnattended of alerts.yml"},
-		"scoped alert missing":           {func(s *setUp) { s.changeRule("ChattonicExporterDown", nil) }, checkRules, Failed, "not loaded: ChattonicExporterDown (scope one) of alerts.yml"},
-		"alert about quality missing":    {func(s *setUp) { s.changeRule("ChattonicNPSLow", nil) }, checkRules, Warning, "not loaded: ChattonicNPSLow of alerts.yml"},
-		"needed recording missing":       {func(s *setUp) { s.changeRule("team:chattonic_queries_pending:max", nil) }, checkRules, Failed, "not loaded: team:chattonic_queries_pending:max of recording.yml"},
-		"dashboard's recording missing":  {func(s *setUp) { s.changeRule("team:chattonic_load:ratio", nil) }, checkRules, Warning, "not loaded: team:chattonic_load:ratio of recording.yml"},
-		"rule fails":                     {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"health": "err", "lastError": "many-to-many"}) }, checkRules, Failed, "ChattonicQueueUnattended: cannot be evaluated (many-to-many)"},
-		"rule not evaluated yet":         {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"health": "unknown"}) }, checkRules, Failed, "ChattonicQueueUnattended: not evaluated yet"},
-		"rule not evaluated for long":    {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"lastEvaluation": now.Add(-time.Hour)}) }, checkRules, Failed, "not evaluated for 3 intervals of 1m0s"},
-		"expression changed":             {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"query": "up == 0"}) }, checkRules, Warning, "ChattonicQueueUnattended: loaded with another expression"},
-		"duration changed":               {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"duration": 60}) }, checkRules, Warning, "for: 1m0s instead of 5m0s"},
-		"longer firing":                  {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"keepFiringFor": 60}) }, checkRules, Warning, "keep_firing_for: 1m0s instead of 0s"},
-		"labels changed":                 {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"labels": object{"area": "q"}}) }, checkRules, Warning, "other labels"},
-		"expression cannot be compared":  {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"query": "up == 0"}); s.failing["format_query"] = true }, checkRules, Failed, "cannot be compared"},
+		"Prometheus fails":              {failing(queryTime), checkPrometheus, Failed, "answered api/v1/query with 500 Internal Server Error: out of order"},
+		"Prometheus of another kind":    {result(queryTime), checkPrometheus, Failed, "a query for the time with 0 values"},
+		"failed reload":                 {func(s *setUp) { s.data["status/runtimeinfo"] = object{} }, checkPrometheus, Warning, "its last reload failed"},
+		"no runtime information":        {failing("status/runtimeinfo"), checkPrometheus, Failed, "cannot be checked"},
+		"targets fail":                  {failing("targets"), checkTargets, Failed, "cannot be checked"},
+		"no target":                     {func(s *setUp) { s.data["targets"] = object{} }, checkTargets, Failed, "no target has a job"},
+		"target down":                   {func(s *setUp) { s.setTarget("down") }, checkTargets, Failed, "down: chattonic localhost:10042 (Get http://***@x: refused)"},
+		"target not scraped":            {func(s *setUp) { s.setTarget("unknown") }, checkTargets, Failed, "not scraped yet"},
+		"label hidden":                  {result(queryHidden, series(9, "job", "chattonic")), checkLabels, Failed, "exported_team"},
+		"label dropped":                 {result(queryLacking, series(9, "job", "chattonic")), checkLabels, Failed, "series of job chattonic lack the label team"},
+		"hidden labels fail":            {failing(queryHidden), checkLabels, Failed, "cannot be checked"},
+		"dropped labels fail":           {failing(queryLacking), checkLabels, Failed, "cannot be checked"},
+		"configuration fails":           {failing("status/config"), checkLabels, Failed, "external labels"},
+		"relabelled alerts":             {func(s *setUp) { s.data["status/config"] = object{"yaml": "alerting: {alert_relabel_configs: [{}]}"} }, checkLabels, Warning, "alert_relabel_configs"},
+		"rules fail":                    {failing("rules"), checkRules, Failed, "cannot be checked"},
+		"no rules":                      {func(s *setUp) { s.data["rules"] = object{} }, checkRules, Failed, "none of the 15 rules of alerts.yml is loaded"},
+		"alert missing":                 {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", nil) }, checkRules, Failed, "not loaded: ChattonicQueueUnattended of alerts.yml"},
+		"scoped alert missing":          {func(s *setUp) { s.changeRule("ChattonicExporterDown", nil) }, checkRules, Failed, "not loaded: ChattonicExporterDown (scope one) of alerts.yml"},
+		"alert about quality missing":   {func(s *setUp) { s.changeRule("ChattonicNPSLow", nil) }, checkRules, Warning, "not loaded: ChattonicNPSLow of alerts.yml"},
+		"needed recording missing":      {func(s *setUp) { s.changeRule("team:chattonic_queries_pending:max", nil) }, checkRules, Failed, "not loaded: team:chattonic_queries_pending:max of recording.yml"},
+		"dashboard's recording missing": {func(s *setUp) { s.changeRule("team:chattonic_load:ratio", nil) }, checkRules, Warning, "not loaded: team:chattonic_load:ratio of recording.yml"},
+		"rule fails": {func(s *setUp) {
+			s.changeRule("ChattonicQueueUnattended", object{"health": "err", "lastError": "many-to-many"})
+		}, checkRules, Failed, "ChattonicQueueUnattended: cannot be evaluated (many-to-many)"},
+		"rule not evaluated yet": {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"health": "unknown"}) }, checkRules, Failed, "ChattonicQueueUnattended: not evaluated yet"},
+		"rule not evaluated for long": {func(s *setUp) {
+			s.changeRule("ChattonicQueueUnattended", object{"lastEvaluation": now.Add(-time.Hour)})
+		}, checkRules, Failed, "not evaluated for 3 intervals of 1m0s"},
+		"expression changed": {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"query": "up == 0"}) }, checkRules, Warning, "ChattonicQueueUnattended: loaded with another expression"},
+		"duration changed":   {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"duration": 60}) }, checkRules, Warning, "for: 1m0s instead of 5m0s"},
+		"longer firing":      {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"keepFiringFor": 60}) }, checkRules, Warning, "keep_firing_for: 1m0s instead of 0s"},
+		"labels changed":     {func(s *setUp) { s.changeRule("ChattonicQueueUnattended", object{"labels": object{"area": "q"}}) }, checkRules, Warning, "other labels"},
+		"expression cannot be compared": {func(s *setUp) {
+			s.changeRule("ChattonicQueueUnattended", object{"query": "up == 0"})
+			s.failing["format_query"] = true
+		}, checkRules, Failed, "cannot be compared"},
 		"teams fail":                     {failing(queryRecent), checkTeams, Failed, "cannot be checked"},
 		"no team":                        {result(queryRecent), checkTeams, Failed, "there is no team"},
 		"team gone":                      {result(queryCurrent, series(1, "team", "acme")), checkTeams, Warning, "globex: there were series in the last hour, but there are none now"},
@@ -408,9 +411,13 @@ func TestFindings(t *testing.T) {
 		"strange location":       {func(s *setUp) { s.config("America/Argentina/Buenos_Aires", "Atlantis") }, checkRoutes, Failed, "unknown time zone Atlantis"},
 		"interval without times": {func(s *setUp) { s.config("name: closed", "name: open") }, checkRoutes, Failed, "time interval closed is not defined"},
 		"muted":                  {func(s *setUp) { s.config("[saturday, sunday]", "['monday:friday']") }, checkRoutes, Failed, "critical alerts about a queue are muted now: webhook (time interval closed) (acme)"},
-		"not active":             {func(s *setUp) { s.config("weekdays: [saturday, sunday]", "months: [january]", "mute_time_intervals", "active_time_intervals") }, checkRoutes, Failed, "are muted now: webhook (time interval not closed)"},
-		"partly muted":           {func(s *setUp) { s.config("receiver: slack, mute_time_intervals: [closed]", "receiver: slack, active_time_intervals: [closed]") }, checkRoutes, Warning, "critical alerts about a queue go to webhook, but not to slack (time interval not closed) (globex)"},
-		"no integration":         {func(s *setUp) { s.config("webhook_configs: [{url_file: /x}]", "webhook_configs: []") }, checkRoutes, Failed, "critical alerts about a queue go nowhere: webhook has no integration (acme)"},
+		"not active": {func(s *setUp) {
+			s.config("weekdays: [saturday, sunday]", "months: [january]", "mute_time_intervals", "active_time_intervals")
+		}, checkRoutes, Failed, "are muted now: webhook (time interval not closed)"},
+		"partly muted": {func(s *setUp) {
+			s.config("receiver: slack, mute_time_intervals: [closed]", "receiver: slack, active_time_intervals: [closed]")
+		}, checkRoutes, Warning, "critical alerts about a queue go to webhook, but not to slack (time interval not closed) (globex)"},
+		"no integration": {func(s *setUp) { s.config("webhook_configs: [{url_file: /x}]", "webhook_configs: []") }, checkRoutes, Failed, "critical alerts about a queue go nowhere: webhook has no integration (acme)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good(t)
@@ -424,9 +431,6 @@ func TestFindings(t *testing.T) {
 				}
 			}
 			assert.True(t, found, "%v", bad)
-			if c.status != Failed && !strings.Contains(name, "team gone") {
-				require.NoError(t, err)
-			}
 			_, text, _ := s.run(t, nil)
 			assert.Contains(t, text, strings.ToUpper(string(c.status)))
 		})
@@ -511,7 +515,7 @@ func TestDrill(t *testing.T) {
 	}{
 		"arrives":           {func(*setUp) {}, OK, "the drill was routed to webhook, and notified after"},
 		"fails":             {func(s *setUp) { s.notified[2] = fmt.Sprintf(counted, 4, 2) }, Failed, "the drill was routed to webhook, and notifying failed: webhook"},
-		"never":             {func(s *setUp) { s.notified = s.notified[:1] }, Failed, "no notification of the drill within 0s: webhook; waiting for webhook"},
+		"never":             {func(s *setUp) { s.notified = s.notified[:1] }, Failed, "no notification of the drill within 400ms: webhook; waiting for webhook"},
 		"no metrics":        {func(s *setUp) { s.notified = []string{"up 1\n"} }, Failed, "has no metric alertmanager_notification_requests_total"},
 		"strange metrics":   {func(s *setUp) { s.notified = []string{"{"} }, Failed, "reading the metrics of"},
 		"metrics fail":      {func(s *setUp) { s.failing["GET/metrics"] = true }, Failed, "answered metrics with 500"},
@@ -619,7 +623,7 @@ func TestWrongUsage(t *testing.T) {
 		"query":                 {Options{PrometheusURL: u, AlertmanagerURL: u + "?x", Timeout: 1}, "--alertmanager.url: it must be a base URL, without ? and #", 2},
 		"timeout":               {Options{PrometheusURL: u}, "--timeout must be more than 0", 2},
 		"file":                  {Options{PrometheusURL: u, HTTPConfigFile: "/nope", Timeout: 1}, "reading --http.config.file: open /nope: no such file or directory", 1},
-		"certificate":           {Options{PrometheusURL: u, HTTPConfigFile: "testdata/tls.yml", Timeout: 1}, "using --http.config.file: unable to load specified CA cert testdata/nope.pem: open testdata/nope.pem: no such file or directory", 1},
+		"certificate":           {Options{PrometheusURL: u, HTTPConfigFile: "testdata/tls.yml", Timeout: 1}, "using --http.config.file: unable to read CA cert: unable to read file testdata/nope.pem: open testdata/nope.pem: no such file or directory", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Run(t.Context(), c.o)
@@ -642,7 +646,7 @@ func TestFlags(t *testing.T) {
 	var o Options
 	o.Flags(app.Command("check", "").Command("alerts", ""))
 	_, err := app.Parse([]string{"check", "alerts"})
-	require.EqualError(t, err, "required flag --prometheus.url not provided")
+	require.EqualError(t, err, "required flag(s) '--prometheus.url' not provided")
 	_, err = app.Parse(strings.Fields("check alerts --prometheus.url=http://p --alertmanager.url=http://a --drill --team=acme --output=json --timeout=1m --http.config.file=x"))
 	require.NoError(t, err)
 	assert.Equal(t, Options{PrometheusURL: "http://p", AlertmanagerURL: "http://a", HTTPConfigFile: "x", Drill: true, Team: "acme", Output: outputJSON, Timeout: time.Minute}, o)

@@ -142,7 +142,7 @@ func (c *checker) awaitNotification(ctx context.Context, labels map[string]strin
 		}
 		select {
 		case <-ctx.Done():
-			c.report.add(checkDrill, Failed, fmt.Sprintf("no notification of the drill within %s: %s; waiting for %s", time.Since(start).Round(time.Second), routed, list(waiting)),
+			c.report.add(checkDrill, Failed, fmt.Sprintf("no notification of the drill within %s: %s; waiting for %s", time.Since(start).Round(100*time.Millisecond), routed, list(waiting)),
 				"Alertmanager's log says why. If other alerts of the team fire, their group_interval delays it: raise --timeout.")
 			return
 		case <-tick.C:

@@ -48,8 +48,9 @@ func (c *checker) checkRules(ctx context.Context) {
 	faulty := make(map[ruleFault][]string) // names of rules
 	var order []ruleFault
 	good := 0
+	pairs := pairRules(c.rules, loaded)
 	for _, r := range c.rules {
-		found := find(r, loaded)
+		found := pairs[r]
 		if found == nil {
 			missing[r] = true
 			continue
@@ -74,30 +75,36 @@ func (c *checker) checkRules(ctx context.Context) {
 	}
 }
 
-// find returns the loaded rule that a shipped one corresponds to, the most similar
-// one of its name.
-func find(r *rule, loaded map[string][]*loadedRule) (found *loadedRule) {
-	kind := "recording "
-	if r.Alert != "" {
-		kind = "alerting "
-	}
-	best := -1
-	for _, candidate := range loaded[kind+r.name()] {
-		similarity := 0
-		if maps.Equal(candidate.Labels, r.Labels) {
-			similarity += 2
-		}
-		if withoutBlanks(candidate.Query) == withoutBlanks(r.Expr) {
-			similarity++
-		}
-		if !candidate.used && similarity > best {
-			best, found = similarity, candidate
+// pairRules finds the loaded rule that each shipped one corresponds to. Where several have
+// a name, the most similar ones belong together.
+func pairRules(rules []*rule, loaded map[string][]*loadedRule) map[*rule]*loadedRule {
+	pairs := make(map[*rule]*loadedRule)
+	for wanted := 3; wanted >= 0; wanted-- {
+		for _, r := range rules {
+			for _, candidate := range loaded[r.kind()+" "+r.name()] {
+				if pairs[r] == nil && !candidate.used && candidate.similarity(r) >= wanted {
+					pairs[r], candidate.used = candidate, true
+				}
+			}
 		}
 	}
-	if found != nil {
-		found.used = true
+	return pairs
+}
+
+// similarity is 3 if labels and expression are those of a shipped rule, 2 if only the
+// labels are, 1 if only the expression is, and 0 otherwise. But it is -1 if the
+// scopes differ, which tell the alerts of one name apart.
+func (l *loadedRule) similarity(r *rule) (n int) {
+	if l.Labels["scope"] != r.Labels["scope"] {
+		return -1
 	}
-	return found
+	if maps.Equal(l.Labels, r.Labels) {
+		n += 2
+	}
+	if withoutBlanks(l.Query) == withoutBlanks(r.Expr) {
+		n++
+	}
+	return n
 }
 
 // severity returns Failed for a rule without which alerts about a queue, the exporter or

@@ -37,6 +37,14 @@ type rule struct {
 
 func (r *rule) name() string { return r.Record + r.Alert }
 
+// kind is the rule's type in Prometheus's API.
+func (r *rule) kind() string {
+	if r.Alert == "" {
+		return "recording"
+	}
+	return "alerting"
+}
+
 // String names the rule for people.
 func (r *rule) String() string {
 	if r.Alert == "" {
