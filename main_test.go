@@ -371,7 +371,7 @@ func commandModels(t *testing.T) []*kingpin.CmdModel {
 		assert.Empty(t, flag.Envar, flag.Name)
 	}
 	models := app.Model().FlattenedCommands()
-	require.Len(t, models, 9) // with help
+	require.Len(t, models, 10) // with help
 	return models
 }
 

@@ -161,15 +161,12 @@ const maxNamed = 5
 // list names items, but not too many.
 func list(items []string) string {
 	switch n := len(items); {
-	case n == 0:
-		return ""
-	case n == 1:
-		return items[0]
 	case n > maxNamed:
 		return fmt.Sprintf("%s and %d more", strings.Join(items[:maxNamed], ", "), n-maxNamed)
-	default:
+	case n > 1:
 		return strings.Join(items[:n-1], ", ") + " and " + items[n-1]
 	}
+	return strings.Join(items, "")
 }
 
 // number counts items: "1 team", "2 teams".
