@@ -19,7 +19,6 @@ func (c *checker) checkAlertmanager(ctx context.Context) {
 	}
 	alerts, err := c.alerts(ctx, nil)
 	if err != nil {
-		c.unchecked(checkDelivery, err)
 		c.unchecked(checkInhibition, err)
 	} else {
 		c.checkDelivery(alerts)
@@ -95,6 +94,9 @@ func (c *checker) alerts(ctx context.Context, filter []string) (alerts []alert, 
 
 // checkDelivery compares the alerts that fire in Prometheus with Alertmanager's.
 func (c *checker) checkDelivery(alerts []alert) {
+	if c.firing == nil {
+		return // Prometheus did not tell
+	}
 	var lost []string
 	for _, firing := range c.firing {
 		name, team := firing.Metric["alertname"], firing.Metric["team"]
@@ -165,6 +167,11 @@ func (c *checker) checkSilences(ctx context.Context) {
 		if s.Status.State != "active" {
 			continue
 		}
+		if err := compile(s.Matchers); err != nil {
+			good = false
+			c.unchecked(checkSilences, fmt.Errorf("silence %s: %w", s.ID, err))
+			continue
+		}
 		var names, teams []string
 		for _, labels := range c.queueLabels() {
 			if matchAll(s.Matchers, labels) {
@@ -176,7 +183,7 @@ func (c *checker) checkSilences(ctx context.Context) {
 			continue
 		}
 		good = false
-		c.report.add(checkSilences, Failed, fmt.Sprintf("a silence of %s until %s (%s) mutes %s of %s", s.CreatedBy, s.EndsAt.UTC().Format("2006-01-02 15:04 UTC"), s.Comment, list(unique(names)), list(unique(teams))),
+		c.report.add(checkSilences, Failed, fmt.Sprintf("a silence of %s until %s (%s) mutes %s", s.CreatedBy, s.EndsAt.UTC().Format("2006-01-02 15:04 UTC"), s.Comment, alertOf(list(unique(names)), list(unique(teams)))),
 			"Wait, or end it: amtool silence expire "+s.ID)
 	}
 	if good {
@@ -207,14 +214,20 @@ func (c *checker) readConfig(ctx context.Context) (*alertmanagerConfig, error) {
 // these fire. An alert about a queue may inhibit another: a person is notified of one.
 func (c *checker) checkInhibition(alerts []alert) {
 	inhibited := make(map[string][]string) // teams by the alert that inhibits theirs
+	targets := c.queueLabels()
 	for _, source := range alerts {
 		if source.Labels["area"] == areaQueue {
 			continue
 		}
 		name := alertOf(source.Labels["alertname"], source.Labels["team"])
-		for _, labels := range c.queueLabels() {
-			if slices.ContainsFunc(c.config.InhibitRules, func(r inhibitRule) bool { return r.inhibits(source.Labels, labels) }) {
-				inhibited[name] = append(inhibited[name], labels["team"])
+		for _, r := range c.config.InhibitRules {
+			if !matchAll(r.source, source.Labels) {
+				continue
+			}
+			for _, labels := range targets {
+				if r.inhibits(source.Labels, labels) {
+					inhibited[name] = append(inhibited[name], labels["team"])
+				}
 			}
 		}
 		for _, target := range alerts {
@@ -224,26 +237,25 @@ func (c *checker) checkInhibition(alerts []alert) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(inhibited)) {
-		c.report.add(checkInhibition, Failed, fmt.Sprintf("%s fires and inhibits the alerts about the queue of %s", name, list(unique(inhibited[name]))), "End its cause: RUNBOOK.md has a section about it. Until then, somebody was notified of this alert instead.")
+		c.report.add(checkInhibition, Failed, name+" fires and inhibits "+alertOf("the alerts about the queue", list(unique(inhibited[name]))), "End its cause: RUNBOOK.md has a section about it. Until then, somebody was notified of this alert instead.")
 	}
 	if len(inhibited) == 0 {
 		c.report.add(checkInhibition, OK, "no other alert inhibits an alert about a queue", "")
 	}
 }
 
+// inhibits reports whether an alert that matches the rule's source inhibits another.
 func (r *inhibitRule) inhibits(source, target map[string]string) bool {
-	if !matchAll(r.source, source) || !matchAll(r.target, target) {
-		return false
-	}
-	if matchAll(r.source, target) && matchAll(r.target, source) {
-		return false // as Alertmanager excludes alerts that match both sides
-	}
 	for _, name := range r.Equal {
 		if source[name] != target[name] {
 			return false
 		}
 	}
-	return true
+	if !matchAll(r.target, target) {
+		return false
+	}
+	// Alertmanager excludes alerts that match both sides.
+	return !matchAll(r.source, target) || !matchAll(r.target, source)
 }
 
 // destination is where an alert goes now.

@@ -116,7 +116,8 @@ type checker struct {
 	external map[string]string
 	// known are the URLs of Alertmanagers that Prometheus has.
 	known []string
-	// firing are the alerts that have fired for a minute in Prometheus.
+	// firing are the alerts that have fired for a minute in Prometheus; nil if it did
+	// not tell.
 	firing []sample
 
 	alertmanager *server // the first that is ready, or nil

@@ -389,6 +389,9 @@ func TestFindings(t *testing.T) {
 		"silence": {func(s *setUp) {
 			s.pages["/api/v2/silences"] = activeSilence(object{"name": "alertname", "value": "ChattonicQueries.*", "isRegex": true, "isEqual": true}, object{"name": "team", "value": "acme", "isEqual": false}, object{"name": "site", "value": "west"})
 		}, checkSilences, Failed, "a silence of night shift until 2021-11-09 16:00 UTC (deployment) mutes ChattonicQueriesPendingHigh and ChattonicQueriesPendingVeryHigh of globex"},
+		"strange silence": {func(s *setUp) {
+			s.pages["/api/v2/silences"] = activeSilence(object{"name": "team", "value": "(", "isRegex": true})
+		}, checkSilences, Failed, "silence 1-2: the matcher of the label team cannot be read"},
 		"inhibition": {func(s *setUp) {
 			s.pages["/api/v2/alerts"] = []object{{"labels": object{"alertname": "ChattonicTeamAPIFailing", "team": "acme", "collector": "operators", "area": "api"}}}
 		}, checkInhibition, Failed, "ChattonicTeamAPIFailing of acme fires and inhibits the alerts about the queue of acme"},
@@ -489,6 +492,14 @@ func TestUnreachableServers(t *testing.T) {
 	assert.Contains(t, bad[0].What, "Prometheus at "+s.prometheus.URL+" does not answer: ")
 	assert.Contains(t, bad[1].What, "Alertmanager at "+s.alertmanager.URL+" does not answer: ")
 	assert.Contains(t, bad[3].What, "no drill")
+
+	s = good(t)
+	s.prometheus.Close()
+	s.pages["/api/v2/silences"] = activeSilence(object{"name": "alertname", "value": "ChattonicQueueUnattended"})
+	bad, err = s.findings(t, func(o *Options) { o.AlertmanagerURL = s.alertmanager.URL })
+	require.ErrorContains(t, err, "2 checks failed")
+	require.Len(t, bad, 2)
+	assert.Equal(t, "a silence of night shift until 2021-11-09 16:00 UTC (deployment) mutes ChattonicQueueUnattended", bad[1].What)
 }
 
 func TestStrangeAnswers(t *testing.T) {

@@ -99,6 +99,9 @@ func (c *checker) checkTargets(ctx context.Context) {
 	if c.interval == 0 {
 		c.interval = time.Minute
 	}
+	for _, names := range [][]string{up, waiting, down} {
+		slices.Sort(names)
+	}
 	if len(up)+len(waiting)+len(down) == 0 {
 		c.report.add(checkTargets, Failed, `no target has a job with "chattonic" in its name, so there is no data of any team`, "Add the job of deploy/prometheus/prometheus.yml to scrape_configs and reload Prometheus. The alerts select the job by its name.")
 	}
@@ -344,8 +347,9 @@ func (c *checker) checkNotifications(ctx context.Context) {
 	found, err := c.prometheus.query(ctx, firing+" and "+firing+" offset 1m")
 	if err != nil {
 		c.unchecked(checkDelivery, err)
+	} else {
+		c.firing = append([]sample{}, found...)
 	}
-	c.firing = found
 
 	own, err := c.prometheus.query(ctx, `count(prometheus_notifications_errors_total)`)
 	if err != nil {

@@ -160,13 +160,21 @@ const maxNamed = 5
 
 // list names items, but not too many.
 func list(items []string) string {
-	switch n := len(items); {
-	case n > maxNamed:
-		return fmt.Sprintf("%s and %d more", strings.Join(items[:maxNamed], ", "), n-maxNamed)
-	case n > 1:
-		return strings.Join(items[:n-1], ", ") + " and " + items[n-1]
+	if len(items) > maxNamed {
+		return fmt.Sprintf("%s and %d more", strings.Join(items[:maxNamed], ", "), len(items)-maxNamed)
 	}
-	return strings.Join(items, "")
+	var b strings.Builder
+	for i, item := range items {
+		switch i {
+		case 0:
+		case len(items) - 1:
+			b.WriteString(" and ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(item)
+	}
+	return b.String()
 }
 
 // number counts items: "1 team", "2 teams".

@@ -197,11 +197,26 @@ type matcher struct {
 	Value   string `json:"value"`
 	IsRegex bool   `json:"isRegex"`
 	IsEqual *bool  `json:"isEqual"` // absent means true
+
+	re *regexp.Regexp // set by compile
+}
+
+// compile compiles the regular expressions of matchers, which Alertmanager anchors.
+func compile(matchers []matcher) error {
+	for i := range matchers {
+		if m := &matchers[i]; m.IsRegex {
+			var err error
+			if m.re, err = regexp.Compile("^(?:" + m.Value + ")$"); err != nil {
+				return fmt.Errorf("the matcher of the label %s cannot be read: %w", m.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 func matchAll(matchers []matcher, labels map[string]string) bool {
-	for _, m := range matchers {
-		if !m.matches(labels[m.Name]) {
+	for i := range matchers {
+		if m := &matchers[i]; !m.matches(labels[m.Name]) {
 			return false
 		}
 	}
@@ -211,8 +226,7 @@ func matchAll(matchers []matcher, labels map[string]string) bool {
 func (m *matcher) matches(value string) bool {
 	equal := value == m.Value
 	if m.IsRegex {
-		re, err := regexp.Compile("^(?:" + m.Value + ")$")
-		equal = err == nil && re.MatchString(value)
+		equal = m.re.MatchString(value)
 	}
 	return equal == (m.IsEqual == nil || *m.IsEqual)
 }
@@ -232,7 +246,7 @@ func matchersOf(match, matchRE map[string]string, texts []string) (all []matcher
 		}
 		all = append(all, parsed...)
 	}
-	return all, nil
+	return all, compile(all)
 }
 
 var (
