@@ -17,6 +17,7 @@ import (
 
 	"chattonic_exporter/internal/backfill"
 	"chattonic_exporter/internal/check"
+	"chattonic_exporter/internal/checkalerts"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/hangup"
@@ -46,6 +47,7 @@ type commands struct {
 	backfill    backfill.Options
 	nps         npsexport.Options
 	check       check.Options
+	checkAlerts checkalerts.Options
 	checkConfig string // path of the file
 	health      healthcheck.Options
 }
@@ -91,6 +93,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o := c.check
 		o.Load, o.Out, o.UserAgent = o.Source.Load, stdout, userAgent()
 		return check.Run(ctx, o)
+	case "check alerts":
+		o := c.checkAlerts
+		o.Out, o.Progress, o.UserAgent = stdout, stderr, userAgent()
+		return checkalerts.Run(ctx, o)
 	case "healthcheck":
 		return healthcheck.Run(ctx, c.health)
 	}
@@ -116,6 +122,7 @@ func (c *commands) app() *kingpin.Application {
 	cmd := checks.Command("config", "Check a configuration file.")
 	cmd.Arg("FILE", "The configuration file.").Required().StringVar(&c.checkConfig)
 	c.check.Flags(checks.Command("teams", "Request the statistics of each team once. Show what the API answers and how many calls scraping needs."))
+	c.checkAlerts.Flags(checks.Command("alerts", "Ask Prometheus and Alertmanager whether an alert about a queue would reach a person now."))
 
 	c.health.Flags(app.Command("healthcheck", "Check whether a running exporter is healthy. The exit code is 0 if it is."))
 	return app

@@ -379,7 +379,7 @@ func commandModels(t *testing.T) []*kingpin.CmdModel {
 		assert.Empty(t, flag.Envar, flag.Name)
 	}
 	models := app.Model().FlattenedCommands()
-	require.Len(t, models, 9) // with help
+	require.Len(t, models, 10) // with help
 	return models
 }
 
@@ -868,6 +868,9 @@ func TestCheck(t *testing.T) {
 		{2, []string{"check", "teams", "--config.file=" + path, "--chattonic.request-timeout=0s"}, "must be more than 0"},
 		{2, []string{"check", "config", "--bogus"}, "unknown long flag '--bogus': see chattonic_exporter check config --help"},
 		{1, []string{"check", "config", path + "x"}, "reading the configuration file"},
+		{1, []string{"check", "alerts", "--prometheus.url=http://127.0.0.1:1"}, "an alert about a queue might not reach a person: 2 checks failed; the report says what to do"},
+		{2, []string{"check", "alerts"}, "required flag(s) '--prometheus.url' not provided"},
+		{2, []string{"check", "alerts", "--prometheus.url=http://me:" + token + "@127.0.0.1:1"}, "--prometheus.url: it must not contain a user or a password"},
 		{2, []string{"--bogus"}, "unknown long flag '--bogus': see chattonic_exporter --help"},
 	} {
 		self, err := os.Executable()
