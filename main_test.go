@@ -43,7 +43,7 @@ import (
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/healthcheck"
-	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/usage"
 )

@@ -13,7 +13,6 @@ import (
 	"github.com/go-kit/log"
 
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/logging"
 )
 
 // Client holds the flags of the commands that call the API.
@@ -72,11 +71,11 @@ type Log struct{ Level, Format string }
 
 // Flags declares the flags.
 func (l *Log) Flags(cmd *kingpin.CmdClause) {
-	Shared(cmd, "log.level", "Minimum level of log lines: "+strings.Join(logging.Levels, ", ")+".").Default("info").EnumVar(&l.Level, logging.Levels...)
-	Shared(cmd, "log.format", "Format of log lines: "+strings.Join(logging.Formats, ", ")+".").Default("logfmt").EnumVar(&l.Format, logging.Formats...)
+	Shared(cmd, "log.level", "Minimum level of log lines: "+strings.Join(LogLevels, ", ")+".").Default("info").EnumVar(&l.Level, LogLevels...)
+	Shared(cmd, "log.format", "Format of log lines: "+strings.Join(LogFormats, ", ")+".").Default("logfmt").EnumVar(&l.Format, LogFormats...)
 }
 
 // New returns a logger, also as a slog.Logger for libraries that need one.
 func (l *Log) New(w io.Writer) (log.Logger, *slog.Logger, error) {
-	return logging.New(w, l.Level, l.Format)
+	return NewLogger(w, l.Level, l.Format)
 }

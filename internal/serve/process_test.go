@@ -21,8 +21,7 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/logging"
-	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 )
 
@@ -43,7 +42,7 @@ const childLoadTime = "CHATTONIC_EXPORTER_TEST_CHILD_LOAD_TIME"
 func child(path string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	logger, slogger, err := logging.New(os.Stderr, "info", "logfmt")
+	logger, slogger, err := cli.NewLogger(os.Stderr, "info", "logfmt")
 	if err != nil {
 		panic(err)
 	}

@@ -25,8 +25,7 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/logging"
-	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 )
 
@@ -66,7 +65,7 @@ func newFixture(t *testing.T) *fixture {
 	})
 	f := &fixture{api: api, url: upstream.URL, logs: new(loggingtest.Buffer)}
 	f.configure("  - codename: acme\n  - codename: globex\n")
-	logger, slogger, err := logging.New(f.logs, "info", "logfmt")
+	logger, slogger, err := cli.NewLogger(f.logs, "info", "logfmt")
 	require.NoError(t, err)
 	f.Options = Options{
 		Client:        cli.Client{Load: f.load, RequestTimeout: waitTimeout, MaxBody: 1 << 20, MaxCalls: 10},

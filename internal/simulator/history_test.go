@@ -127,7 +127,7 @@ func TestBucketsAddUp(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	w := newWorld(t, zones[0], noon, simulator.Team{Seed: 5, Operators: 9, Buckets: true})
 	withScenarios(t, w, random)
-	start, end := w.Now().Add(-50*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
+	start, end := w.Now().Add(-26*time.Hour-1234567*time.Microsecond).Truncate(time.Millisecond), w.Now()
 	ask := func(format string) []chattonic.DashboardRow {
 		client := newClient(t, w.transport, "acme", chattonic.WithDateFormatGroup(format))
 		answer, err := client.Dashboard(t.Context(), chattonic.Window{Start: start, End: end})
@@ -406,14 +406,14 @@ func TestLastConnection(t *testing.T) {
 			}
 		}
 	}
-	for range 30 {
-		w.advance(97 * time.Minute)
+	for range 8 {
+		w.advance(397 * time.Minute)
 		check()
 	}
 	require.NoError(t, w.SetScenario("", simulator.ScenarioBacklog))
 	backlog = true
-	for range 30 {
-		w.advance(97 * time.Minute)
+	for range 8 {
+		w.advance(397 * time.Minute)
 		check()
 	}
 	assert.Len(t, before, 7)

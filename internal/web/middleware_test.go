@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 )
 

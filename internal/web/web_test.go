@@ -28,7 +28,7 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/logging/loggingtest"
+	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
 )

@@ -1,4 +1,4 @@
-package logging
+package cli
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// writers log the same message at each level, in the order of Levels.
+// writers log the same message at each level, in the order of LogLevels.
 var writers = map[string]func(log.Logger, *slog.Logger){
 	"go-kit": func(logger log.Logger, _ *slog.Logger) {
 		level.Debug(logger).Log("msg", "a message", "at", "debug")
@@ -68,17 +68,17 @@ var readers = map[string]func(t *testing.T, line string) []field{
 }
 
 func TestLines(t *testing.T) {
-	for _, format := range Formats {
+	for _, format := range LogFormats {
 		for writer, write := range writers {
 			t.Run(format+" "+writer, func(t *testing.T) {
 				var out bytes.Buffer
-				logger, slogger, err := New(&out, "debug", format)
+				logger, slogger, err := NewLogger(&out, "debug", format)
 				require.NoError(t, err)
 				before := time.Now().Add(-time.Second)
 				write(logger, slogger)
 
 				lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-				require.Len(t, lines, len(Levels))
+				require.Len(t, lines, len(LogLevels))
 				for i, line := range lines {
 					values := map[string]string{}
 					fields := readers[format](t, line)
@@ -88,9 +88,9 @@ func TestLines(t *testing.T) {
 					assert.Len(t, fields, 5, "in %s", line)
 					require.ElementsMatch(t, []string{"time", "caller", "level", "msg", "at"}, keys(fields))
 					assert.Equal(t, "a message", values["msg"])
-					assert.Equal(t, Levels[i], values["level"])
-					assert.Equal(t, Levels[i], values["at"])
-					assert.Regexp(t, `^logging_test\.go:\d+$`, values["caller"])
+					assert.Equal(t, LogLevels[i], values["level"])
+					assert.Equal(t, LogLevels[i], values["at"])
+					assert.Regexp(t, `^log_test\.go:\d+$`, values["caller"])
 					stamp, err := time.Parse(time.RFC3339Nano, values["time"])
 					require.NoError(t, err)
 					assert.WithinRange(t, stamp, before, time.Now().Add(time.Second))
@@ -108,11 +108,11 @@ func keys(fields []field) (keys []string) {
 }
 
 func TestLevels(t *testing.T) {
-	for i, least := range Levels {
+	for i, least := range LogLevels {
 		for writer, write := range writers {
 			t.Run(least+" "+writer, func(t *testing.T) {
 				var out bytes.Buffer
-				logger, slogger, err := New(&out, least, "logfmt")
+				logger, slogger, err := NewLogger(&out, least, "logfmt")
 				require.NoError(t, err)
 				write(logger, slogger)
 
@@ -120,7 +120,7 @@ func TestLevels(t *testing.T) {
 				for _, parts := range regexp.MustCompile(`\bat=(\w+)`).FindAllStringSubmatch(out.String(), -1) {
 					logged = append(logged, parts[1])
 				}
-				assert.Equal(t, Levels[i:], logged)
+				assert.Equal(t, LogLevels[i:], logged)
 			})
 		}
 	}
@@ -134,7 +134,7 @@ func TestUnknown(t *testing.T) {
 		{"info", "xml", `unknown log format "xml": use one of [logfmt json]`},
 		{"info", "", `unknown log format "": use one of [logfmt json]`},
 	} {
-		logger, slogger, err := New(&bytes.Buffer{}, c.level, c.format)
+		logger, slogger, err := NewLogger(&bytes.Buffer{}, c.level, c.format)
 		require.EqualError(t, err, c.want)
 		assert.Nil(t, logger)
 		assert.Nil(t, slogger)
