@@ -2,7 +2,10 @@ package chattonic
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,4 +72,22 @@ func (r *response) mayBeSecret(name string) bool {
 		}
 	}
 	return false
+}
+
+// checkStart returns an error if the answer begins like what others than the API answer:
+// login pages, and proxies that change answers.
+func (r *response) checkStart() error {
+	_, _ = r.body.Peek(1) // fills the buffer; the decoder meets the error, if any
+	start, _ := r.body.Peek(r.body.Buffered())
+	hasMark := func(mark string) bool { return bytes.HasPrefix(start, []byte(mark)) }
+	text := bytes.TrimLeft(bytes.TrimPrefix(start, []byte(byteOrderMarks[0])), " \t\r\n")
+	switch {
+	case bytes.HasPrefix(text, []byte("<")):
+		return errHTML
+	case slices.ContainsFunc(byteOrderMarks, hasMark):
+		return errors.New("the answer begins with a byte order mark, which JSON must not have: check the base URL and the proxy")
+	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
+		return errors.New("the answer is compressed with gzip, which was not requested: check the proxy")
+	}
+	return nil
 }

@@ -161,8 +161,7 @@ func decode(r response, target any, maxItems int, itemName string) (Contract, er
 			return d.contract, nil
 		}
 	}
-	var field *fieldError
-	if errors.As(err, &field) || errors.Is(err, errStatusFalse) {
+	if field := new(fieldError); errors.As(err, &field) || errors.Is(err, errStatusFalse) {
 		return Contract{}, err
 	}
 	// The library's error may quote the answer, so only the offset is reported.
@@ -172,24 +171,6 @@ func decode(r response, target any, maxItems int, itemName string) (Contract, er
 		offset = syntax.ByteOffset
 	}
 	return Contract{}, fmt.Errorf("the answer is not valid JSON after %d bytes", offset)
-}
-
-// checkStart returns an error if the answer begins like what others than the API answer:
-// login pages, and proxies that change answers.
-func (r *response) checkStart() error {
-	_, _ = r.body.Peek(1) // fills the buffer; the decoder meets the error, if any
-	start, _ := r.body.Peek(r.body.Buffered())
-	hasMark := func(mark string) bool { return bytes.HasPrefix(start, []byte(mark)) }
-	text := bytes.TrimLeft(bytes.TrimPrefix(start, []byte(byteOrderMarks[0])), " \t\r\n")
-	switch {
-	case bytes.HasPrefix(text, []byte("<")):
-		return errHTML
-	case slices.ContainsFunc(byteOrderMarks, hasMark):
-		return errors.New("the answer begins with a byte order mark, which JSON must not have: check the base URL and the proxy")
-	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
-		return errors.New("the answer is compressed with gzip, which was not requested: check the proxy")
-	}
-	return nil
 }
 
 // open reads the opening bracket of an object or array.

@@ -51,7 +51,7 @@ const (
 	// Limits for scaleTeamsMost teams of scaleOperatorsMost operators and one
 	// window at the interval: a share of a core, and bytes.
 	scaleTeamsMost, scaleOperatorsMost = 1000, 20
-	shareMost, memoryMost              = 0.2, 150 << 20
+	shareMost, memoryMost              = 0.2, 250 << 20
 )
 
 // scaleSetting is one setting of the measurement.
