@@ -1,9 +1,9 @@
-# Needs Go, git and make; everything else is fetched by Go, but for the Chromium
-# of `make e2e`. Tests also look for data races where a C compiler is at hand.
+# Needs Go, git and make. Go fetches everything else, except Chromium for `make e2e`.
+# With a C compiler, the tests run with the race detector.
 
 BINARY := chattonic_exporter
 
-# Where this is no git checkout, or to override what git says:
+# Outside a git checkout, or to override git:
 #   make build VERSION=1.2.3 REVISION=… BRANCH=… SOURCE_DATE_EPOCH=…
 ifneq ($(wildcard .git),)
 VERSION           ?= $(patsubst v%,%,$(shell git describe --tags --always --dirty 2>/dev/null))
@@ -28,17 +28,17 @@ LDFLAGS = -s -w \
 	-X $(VERSION_PACKAGE).BuildUser=$(call orUnknown,$(BUILD_USER)) \
 	-X $(VERSION_PACKAGE).BuildDate=$(call orUnknown,$(BUILD_DATE))
 
-# What to test, bench and fuzz, and further flags for `go test`.
+# Packages to test, bench and fuzz, and more flags for `go test`.
 PACKAGES  ?= ./...
 TESTFLAGS ?=
 # Which benchmarks, and how often each.
 BENCH ?= .
 COUNT ?= 1
-# How long each test of load goes on; from 10s on with 200 scrapers.
+# Duration of each load test; from 10s on with 200 scrapers.
 LOAD ?= 30s
-# Teams, operators of each and windows of each that `make bench-scale` measures;
-# with commas, each combination. How long it scrapes them once a minute each, and
-# the exporter's GOMEMLIMIT, or off.
+# Teams, operators per team and windows per team that `make bench-scale` measures;
+# comma-separated lists mean every combination. Then the duration, with one scrape
+# per team and minute, and the exporter's GOMEMLIMIT, or off.
 SCALE_TEAMS     ?= 1000
 SCALE_OPERATORS ?= 20
 SCALE_WINDOWS   ?= 1
@@ -47,12 +47,12 @@ SCALE_MEMORY    ?= off
 # How long each fuzz target runs: a number of times, as a duration sometimes ends
 # in the fuzzer's own "context deadline exceeded".
 FUZZTIME ?= 10000x
-# The least coverage of each package below main, in per cent.
+# Minimum coverage of each package below main, in percent.
 COVER_MIN ?= 90
-# Further flags of the exporter, such as --web.listen-address=127.0.0.1:10042.
+# More flags for the exporter, such as --web.listen-address=127.0.0.1:10042.
 DEMO_FLAGS ?=
 DOCKER     ?= docker
-# The browser of `make e2e`, where it is not in the PATH by a usual name.
+# The browser for `make e2e`, if it is not in the PATH by a usual name.
 CHROMIUM_BIN ?=
 export CHROMIUM_BIN
 IMAGE      ?= chattonic-exporter
@@ -91,10 +91,9 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 	$(LINT) run
 	cd $(E2E_MODULE) && export CGO_ENABLED=0 && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
 
-# The programs that a module of its own pins as tools: their dependencies are not
-# those of the exporter. They and what is tested with them are built with the
-# same flags, so that what they share is compiled once. Prometheus needs no service
-# discovery of clouds here, only that by HTTP and files, which the tag leaves in.
+# Builds the tools of a separate module, whose dependencies are not those of the
+# exporter. Tools and tests use the same flags, so that shared packages are compiled
+# once. The tag builds Prometheus without the service discovery of clouds.
 buildTools = CGO_ENABLED=0 go build -C $(1) -tags=remove_all_sd -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
 
 $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
@@ -106,8 +105,8 @@ $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 $(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
 	$(call buildTools,$(E2E_MODULE))
 
-# It looks at the pages for people. Go has none to fetch: where there is no
-# browser, root gets Debian's, and others are told.
+# The browser for the tests of the pages. Root on Debian installs one; others get
+# an error that says what to do.
 .PHONY: browser
 browser:
 	@test -z "$$CHROMIUM_BIN" || exit 0; \
