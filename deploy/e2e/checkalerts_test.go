@@ -113,11 +113,11 @@ func brokenSetups(t *testing.T, s *stack.Stack) []brokenSetup {
 	target := fmt.Sprintf("- targets: [localhost:%d]", s.Ports.Exporter)
 	return []brokenSetup{
 		edit(brokenSetup{name: "the label team is hidden", want: finding{"labels", "failed", "job chattonic have a label team", "honor_labels"}, code: 1},
-			"prometheus", prometheusFile, target, target+"\n        labels: {team: support}"),
-		edit(brokenSetup{name: "a rule file is not loaded", want: finding{"rules", "failed", "none of the 15 rules of alerts.yml is loaded", "rule_files"}, code: 1},
+			"prometheus", prometheusFile, target, target+"\n        labels: {team: support}", "honor_labels: true", "honor_labels: false"),
+		edit(brokenSetup{name: "a rule file is not loaded", want: finding{"rules", "failed", "none of the 16 rules of alerts.yml is loaded", "rule_files"}, code: 1},
 			"prometheus", prometheusFile, "rules/*.yml", "rules/recording.yml"),
-		edit(brokenSetup{name: "a rule is missing", want: finding{"rules", "failed", "not loaded: ChattonicQueueUnattended of alerts.yml", "shipped"}, code: 1},
-			"prometheus", alerts, "alert: ChattonicQueueUnattended", "alert: QueueUnattended"),
+		edit(brokenSetup{name: "a rule is missing", want: finding{"rules", "failed", "not loaded: ChattonicQueueNotDraining of alerts.yml", "shipped"}, code: 1},
+			"prometheus", alerts, "alert: ChattonicQueueNotDraining", "alert: QueueNotDraining"),
 		edit(brokenSetup{name: "a rule is changed", want: finding{"rules", "warning", "ChattonicQueriesPendingVeryHigh: loaded with another expression", "shipped"}},
 			"prometheus", alerts, "> 2 * team:", "> 3 * team:"),
 		edit(brokenSetup{name: "a duration is changed", want: finding{"rules", "warning", "ChattonicQueueNotDraining: loaded with for: 1h0m0s instead of 10m0s", "shipped"}},
@@ -131,7 +131,9 @@ func brokenSetups(t *testing.T, s *stack.Stack) []brokenSetup {
 		edit(brokenSetup{name: "a reload failed", want: finding{"prometheus", "warning", "its last reload failed", "log"}},
 			"prometheus", alerts, "groups:", "group:"),
 		edit(brokenSetup{name: "a time interval mutes", want: finding{"routes", "failed", "critical alerts about a queue are muted now: webhook (time interval closed)", ""}, code: 1},
-			"alertmanager", "alertmanager/alertmanager.yml", "years: ['2000']", "years: ['2000:2100']"),
+			"alertmanager", "alertmanager/alertmanager.yml",
+			"          continue: true\n", "          continue: true\n          mute_time_intervals: [closed]\n",
+			"\nreceivers:\n", "\ntime_intervals:\n  - name: closed\n    time_intervals: [{years: ['2000:2100']}]\n\nreceivers:\n"),
 		edit(brokenSetup{name: "a receiver has no integration", want: finding{"routes", "failed", "go nowhere: webhook has no integration", ""}, code: 1},
 			"alertmanager", "alertmanager/alertmanager.yml", "    webhook_configs:\n", "    # webhook_configs:\n", "      - url_file:", "      # - url_file:"),
 		{

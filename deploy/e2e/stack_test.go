@@ -416,6 +416,7 @@ var mayBeEmpty = []struct{ pattern, reason string }{
 	{`on \(team\) (0\.5 \* )?team:chattonic_queries_pending_threshold`, "no team has a queue of that length now; other queries of the panel have data"},
 	{`per_second\{[^}]*\} == 0`, "every team may drain; the panel's query for the time has data"},
 	{`status!~"\(\?i\)online\|`, "the simulated API has no other states"},
+	{`chattonic_api_paused_until_timestamp_seconds`, "the simulated API does not ask for pauses"},
 	{`nps_responses[^<>]* < 30`, "every score may have more responses; the panel's query for those has data"},
 }
 
