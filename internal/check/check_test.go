@@ -167,7 +167,7 @@ func TestDocumentedAnswers(t *testing.T) {
 				Configured: "seconds", ConfiguredPossible: true, Possible: []string{"milliseconds", "seconds", "minutes"},
 				LargestField: "operators.onlineTime", LargestValue: 480, LargestWindow: "today",
 			},
-			Series: series, CallsPerHour: 240,
+			Series: series, CallsPerHour: 240, CallsPerMinute: 8,
 		}},
 	}, got)
 	for _, e := range []chattonic.Endpoint{chattonic.EndpointOperators, chattonic.EndpointDashboard} {
@@ -415,6 +415,63 @@ func TestCallsPerHourOfATeam(t *testing.T) {
 	assert.InDelta(t, 72+240, got.CallsPerHour, 1e-9)
 	assert.InDelta(t, 30, got.ScrapeIntervalSeconds, 0)
 	assert.Equal(t, 2, got.Servers)
+}
+
+// TestCallsPerMinute compares the formula with the scrapes of one server, and has examples
+// of several.
+func TestCallsPerMinute(t *testing.T) {
+	for _, c := range []struct {
+		interval, ttl time.Duration
+		servers, want int
+	}{
+		{time.Minute, 0, 1, 2}, // a scrape may be a little early
+		{61 * time.Second, 0, 1, 1},
+		{15 * time.Second, 0, 1, 5},
+		{25 * time.Second, 0, 1, 3},
+		{15 * time.Second, 20 * time.Second, 1, 3},
+		{15 * time.Second, 30 * time.Second, 1, 3},
+		{time.Minute, 5 * time.Minute, 1, 1},
+		{time.Minute, 0, 3, 6},
+		{time.Minute, 90 * time.Second, 2, 1},
+		{10 * time.Second, 30 * time.Second, 4, 3},
+	} {
+		o := Options{ScrapeInterval: c.interval, Servers: c.servers}
+		assert.Equal(t, c.want, o.callsPerMinute(c.ttl), "%+v", c)
+		var calls []time.Duration
+		for at := time.Duration(0); at < time.Hour; at += c.interval {
+			if len(calls) == 0 || at-calls[len(calls)-1] >= c.ttl {
+				calls = append(calls, at)
+			}
+		}
+		most := 0
+		for i, first := range calls {
+			within := 0
+			for _, at := range calls[i:] {
+				if at-first <= time.Minute {
+					within++
+				}
+			}
+			most = max(most, within)
+		}
+		if c.servers == 1 {
+			assert.Equal(t, most, c.want, "%+v", c)
+		}
+	}
+}
+
+func TestLimitOfCalls(t *testing.T) {
+	f := start(t, "  - {codename: acme, max_calls_per_minute: 3}\n  - {codename: beta, max_calls_per_minute: 4}\n  - {codename: delta}\n")
+	got, err := f.report(t)
+	require.NoError(t, err)
+	for i, limit := range []int{3, 4, 0} {
+		assert.Equal(t, []int{4, limit}, []int{got.Teams[i].CallsPerMinute, got.Teams[i].MaxCallsPerMinute})
+	}
+	f.options.Output = outputText
+	require.NoError(t, Run(t.Context(), f.options))
+	assert.Equal(t, []string{
+		"  API calls per minute  at most 4, and max_calls_per_minute is 3: TOO FEW, so raise it or set a ttl",
+		"  API calls per minute  at most 4, and max_calls_per_minute is 4",
+	}, regexp.MustCompile(`(?m)^  API calls per minute.*$`).FindAllString(f.out.String(), -1))
 }
 
 // TestLatency checks the latency of a slow endpoint with the clock of the

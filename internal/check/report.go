@@ -36,7 +36,7 @@ type Team struct {
 	// are in Calls.
 	Error string `json:"error"`
 	// Reachable says whether an HTTP server answered. It is null if no request
-	// could be result.
+	// could be made.
 	Reachable *bool `json:"reachable"`
 	// TokenAccepted says whether the API accepted the access token: true if it
 	// returned data, false if it answered 401 or 403 and returned no data, null if
@@ -61,6 +61,10 @@ type Team struct {
 	Series int `json:"series"`
 	// CallsPerHour is the maximum number of API calls by scrapes, without retries.
 	CallsPerHour float64 `json:"calls_per_hour"`
+	// CallsPerMinute is the maximum number of such calls in any minute, also if a
+	// scrape is a little early. MaxCallsPerMinute is the configured limit, 0 for none.
+	CallsPerMinute    int `json:"calls_per_minute"`
+	MaxCallsPerMinute int `json:"max_calls_per_minute"`
 }
 
 // Call is an API call.
@@ -133,18 +137,19 @@ func (r *Report) sum() (failed []string) {
 
 // failedTeam returns the report on a team without requests.
 func failedTeam(t config.Team, err error) Team {
-	return Team{Codename: t.Codename, Error: err.Error(), Calls: []Call{}, States: nil}
+	return Team{Codename: t.Codename, Error: err.Error(), Calls: []Call{}, States: nil, MaxCallsPerMinute: t.MaxCallsPerMinute}
 }
 
 // summarize returns the report on a team with these calls.
 func (o *Options) summarize(t config.Team, calls map[callKey]call, series int) Team {
-	team := Team{Codename: t.Codename, OK: true, Calls: []Call{}, Series: series}
+	team := Team{Codename: t.Codename, OK: true, Calls: []Call{}, Series: series, MaxCallsPerMinute: t.MaxCallsPerMinute}
 	times := &unitFinder{possible: slices.Clone(config.DurationUnits)}
 	for w, window := range t.Windows {
 		for _, endpoint := range t.Collectors {
 			result := calls[callKey{endpoint, window.Name()}]
 			team.add(endpoint, result, t.DurationUnit)
 			team.CallsPerHour += o.callsPerHour(t.TTL[endpoint])
+			team.CallsPerMinute += o.callsPerMinute(t.TTL[endpoint])
 			switch a := result.answer.(type) {
 			case *chattonic.Operators:
 				times.add(a)
@@ -208,12 +213,26 @@ func (t *Team) fail(err error) {
 // window. A server whose scrape made a call makes the next one with the first
 // scrape after the ttl. Within the ttl, no server makes another one.
 func (o *Options) callsPerHour(ttl time.Duration) float64 {
-	scrapes := max(1, math.Ceil(float64(ttl)/float64(o.ScrapeInterval)))
-	calls := float64(o.Servers) * float64(time.Hour) / (scrapes * float64(o.ScrapeInterval))
+	calls := float64(o.Servers) * float64(time.Hour) / float64(o.between(ttl))
 	if ttl > 0 {
 		calls = min(calls, float64(time.Hour)/float64(ttl))
 	}
 	return calls
+}
+
+// callsPerMinute is callsPerHour for any minute, which has a call at both of its ends.
+func (o *Options) callsPerMinute(ttl time.Duration) int {
+	calls := o.Servers * (1 + int(time.Minute/o.between(ttl)))
+	if ttl > 0 {
+		calls = min(calls, 1+int(time.Minute/ttl))
+	}
+	return calls
+}
+
+// between returns the time between the calls of one server.
+func (o *Options) between(ttl time.Duration) time.Duration {
+	scrapes := max(1, math.Ceil(float64(ttl)/float64(o.ScrapeInterval)))
+	return time.Duration(scrapes) * o.ScrapeInterval
 }
 
 // states counts the states of operators.

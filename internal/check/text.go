@@ -54,6 +54,13 @@ func (t *Team) text(b *strings.Builder) {
 	}
 	line("series", strconv.Itoa(t.Series))
 	line("API calls per hour", "at most "+whole(t.CallsPerHour))
+	if t.MaxCallsPerMinute > 0 {
+		limit := fmt.Sprintf("at most %d, and max_calls_per_minute is %d", t.CallsPerMinute, t.MaxCallsPerMinute)
+		if t.CallsPerMinute > t.MaxCallsPerMinute {
+			limit += ": TOO FEW, so raise it or set a ttl"
+		}
+		line("API calls per minute", limit)
+	}
 	_ = w.Flush() // a Builder returns no error
 
 	fmt.Fprintf(w, "\n  ENDPOINT\tWINDOW\tFROM\tTO\tLATENCY\tANSWER\n")
