@@ -22,6 +22,7 @@ type metricsHandler struct {
 	*handler
 	// compress compresses responses at the fastest level for clients that accept it.
 	compress func(http.Handler) http.HandlerFunc
+	awaited  awaited
 }
 
 func newMetricsHandler(h *handler) (*metricsHandler, error) {
@@ -29,7 +30,7 @@ func newMetricsHandler(h *handler) (*metricsHandler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the compressor: %w", err)
 	}
-	return &metricsHandler{h, compress}, nil
+	return &metricsHandler{h, compress, newAwaited(h.MaxAwaited)}, nil
 }
 
 // write writes the metrics of the teams, and then those of the exporter, which therefore

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sync/semaphore"
+
+	"chattonic_exporter/collector"
 )
 
 // protect adds two protections to a handler. It forbids browsers to guess the content type,
@@ -46,12 +48,41 @@ func limitScrapes(maximum int64) func(http.HandlerFunc) http.HandlerFunc {
 	return func(scrape http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if !slots.TryAcquire(1) {
-				w.Header().Set("Retry-After", "1")
-				http.Error(w, fmt.Sprintf("too many concurrent scrapes, the maximum is %d: retry later, or raise --web.max-scrapes", maximum), http.StatusServiceUnavailable)
+				refuse(w, fmt.Sprintf("too many concurrent scrapes, the maximum is %d: retry later, or raise --web.max-scrapes", maximum))
 				return
 			}
 			defer slots.Release(1)
 			scrape(w, r)
 		}
 	}
+}
+
+func refuse(w http.ResponseWriter, reason string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, reason, http.StatusServiceUnavailable)
+}
+
+// awaited limits the number of API answers that concurrent scrapes wait for. A few scrapes
+// of many teams whose calls hang would otherwise use as much memory as thousands of scrapes
+// of one team.
+type awaited struct {
+	slots   *semaphore.Weighted
+	maximum int64
+}
+
+// newAwaited returns a limit. A maximum of 0 means no limit.
+func newAwaited(maximum int64) awaited {
+	maximum = cmp.Or(maximum, math.MaxInt64)
+	return awaited{semaphore.NewWeighted(maximum), maximum}
+}
+
+// acquire reports whether a scrape of the teams may start. If so, the caller must call
+// release at its end.
+func (a awaited) acquire(teams []*collector.Team) (release func(), ok bool) {
+	var answers int64
+	for _, t := range teams {
+		answers += int64(len(t.Windows) * len(t.Collectors))
+	}
+	answers = min(answers, a.maximum) // otherwise a scrape of very many teams could never start
+	return func() { a.slots.Release(answers) }, a.slots.TryAcquire(answers)
 }

@@ -172,6 +172,32 @@ func TestScrapesAtATimeAreLimited(t *testing.T) {
 	})
 }
 
+func TestAwaitedAnswersAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startInMemory(t, allTeams, func(_ *simulator.Team, o *Options) { o.MaxAwaited = 5 })
+		require.NoError(t, m.api.SetFault("", chattonic.EndpointOperators, simulator.Fault{Delay: 5 * time.Second}))
+		begin := time.Now()
+		var scrapes sync.WaitGroup
+		for _, codename := range []string{"acme", "globex"} { // two answers each
+			scrapes.Go(func() {
+				assert.Contains(t, m.get(t, "/probe?target="+codename), fmt.Sprintf("chattonic_up{team=%q} 1", codename))
+			})
+		}
+		synctest.Wait()
+		for _, path := range []string{"/metrics", "/probe?target=initech", "/probe?target=acme"} {
+			w := m.ask(t.Context(), path)
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+			assert.Equal(t, "1", w.Header().Get("Retry-After"))
+			assert.Equal(t, "concurrent scrapes wait for too many answers of the API, the maximum is 5: retry later, scrape less often, or look for teams whose calls hang\n", w.Body.String())
+		}
+		m.get(t, "/metrics?name[]=go_goroutines") // waits for no answer
+		assert.Zero(t, m.api.Calls("initech", chattonic.EndpointOperators), "a refused scrape causes no call")
+		assert.Zero(t, time.Since(begin), "at once")
+		scrapes.Wait()
+		assert.Contains(t, m.get(t, "/metrics"), `chattonic_up{team="initech"} 1`, "one scrape may need more than the maximum")
+	})
+}
+
 func TestReloadCanBeSwitchedOff(t *testing.T) {
 	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Reload = nil })
 	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodPut} {

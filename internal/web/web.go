@@ -51,6 +51,9 @@ type Options struct {
 	Reload func() error
 	// MaxScrapes is the maximum number of concurrent scrapes; 0 means no limit.
 	MaxScrapes int64
+	// MaxAwaited is the maximum number of API answers that concurrent scrapes wait for, each
+	// at some 7 KiB of memory; 0 means no limit. One scrape may exceed it on its own.
+	MaxAwaited int64
 	// ScrapeTimeout is the timeout of scrapes without the header of Prometheus.
 	ScrapeTimeout time.Duration
 	// TimeoutOffset is subtracted from the scrape timeout of Prometheus.
@@ -178,6 +181,12 @@ func (m *metricsHandler) scrape(w http.ResponseWriter, r *http.Request, teams []
 	if !wantsTeams(r) {
 		teams = nil
 	}
+	release, ok := m.awaited.acquire(teams)
+	if !ok {
+		refuse(w, fmt.Sprintf("concurrent scrapes wait for too many answers of the API, the maximum is %d: retry later, scrape less often, or look for teams whose calls hang", m.MaxAwaited))
+		return
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), m.timeout(r))
 	defer cancel()
 	m.write(w, r, collector.New(ctx, m.Logger, m.Now, teams...), exporter)
@@ -215,7 +224,6 @@ func (h *handler) discover(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// reload serves /-/reload. Reload logs its errors itself.
 // sameSite refuses requests that a browser sends for a page of another site.
 // Clients that are no browsers send no header that says so.
 func sameSite(next http.Handler) http.Handler {
