@@ -454,7 +454,7 @@ func TestCallsPerMinute(t *testing.T) {
 			most = max(most, within)
 		}
 		if c.servers == 1 {
-			assert.Equal(t, most, c.want, "%+v", c)
+			assert.Equal(t, c.want, most, "%+v", c)
 		}
 	}
 }
@@ -471,7 +471,7 @@ func TestLimitOfCalls(t *testing.T) {
 	assert.Equal(t, []string{
 		"  API calls per minute  at most 4, and max_calls_per_minute is 3: TOO FEW, so raise it or set a ttl",
 		"  API calls per minute  at most 4, and max_calls_per_minute is 4",
-	}, regexp.MustCompile(`(?m)^  API calls per minute.*$`).FindAllString(f.out.String(), -1))
+	}, regexp.MustCompile(`(?m)^ {2}API calls per minute.*$`).FindAllString(f.out.String(), -1))
 }
 
 // TestLatency checks the latency of a slow endpoint with the clock of the
