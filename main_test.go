@@ -43,8 +43,8 @@ import (
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
 	"chattonic_exporter/internal/healthcheck"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/testkit"
 	"chattonic_exporter/internal/usage"
 )
 
@@ -103,7 +103,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, err error) {
 // exporter is an exporter that runs in this process.
 type exporter struct {
 	url    string
-	stderr loggingtest.Buffer
+	stderr testkit.Buffer
 	cancel func()
 	ended  chan error
 }
@@ -637,7 +637,7 @@ func TestHangUpBeforeMain(t *testing.T) {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, "--config.file="+path, free)
 	cmd.Env = append(os.Environ(), hangUpFirst+"=1", asProgram+"=1")
-	output := new(loggingtest.Buffer)
+	output := new(testkit.Buffer)
 	cmd.Stderr = output
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
@@ -928,7 +928,7 @@ func TestHealthcheckOfTLSAndPassword(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var stdout loggingtest.Buffer
+	var stdout testkit.Buffer
 	ended := make(chan error, 1)
 	go func() {
 		ended <- run(ctx, []string{"simulate", "--listen-address=127.0.0.1:0", "--team=gamma", "--token=" + token, "--documented"}, &stdout, io.Discard)
@@ -1079,7 +1079,7 @@ func startProgram(t *testing.T, environment []string, args ...string) (url strin
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, append(args, free)...)
 	cmd.Env = append(os.Environ(), append(environment, asProgram+"=1", "GOTRACEBACK=system")...)
-	said := new(loggingtest.Buffer)
+	said := new(testkit.Buffer)
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chattonic_exporter/internal/testkit"
 )
 
 // silent holds what clients send that never send a complete request.
@@ -43,7 +45,7 @@ func TestSilentConnectionIsClosedAtOnce(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := f.server(http.NotFoundHandler())
 			closeUnused(server)
-			listener, served := newPipes(), make(chan error, 1)
+			listener, served := testkit.NewPipes(), make(chan error, 1)
 			go func() { served <- server.Serve(listener) }()
 			conn := dial(t, listener, sent)
 			synctest.Wait()

@@ -17,11 +17,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/internal/testkit"
 )
 
 // limited serves as Run does, but on a listener in memory, for tests in a
 // synctest bubble. A handler replaces that of the exporter unless it is nil.
-func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
+func (f *fixture) limited(t *testing.T, handler http.Handler) *testkit.Pipes {
 	t.Helper()
 	e, err := start(f.Options)
 	require.NoError(t, err)
@@ -29,7 +30,7 @@ func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
 		handler, err = e.handler()
 		require.NoError(t, err)
 	}
-	server, listener := f.server(handler), newPipes()
+	server, listener := f.server(handler), testkit.NewPipes()
 	served := make(chan error, 1)
 	go func() { served <- toolkit.Serve(listener, server, f.Listen, f.Slogger) }()
 	t.Cleanup(func() {
@@ -41,9 +42,9 @@ func (f *fixture) limited(t *testing.T, handler http.Handler) *pipes {
 }
 
 // dial connects and sends a text.
-func dial(t *testing.T, listener *pipes, text string) net.Conn {
+func dial(t *testing.T, listener *testkit.Pipes, text string) net.Conn {
 	t.Helper()
-	conn, err := listener.dial()
+	conn, err := listener.Dial(t.Context(), "", "")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	if text != "" {

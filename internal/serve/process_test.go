@@ -21,8 +21,8 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/testkit"
 )
 
 // childConfig is the variable that makes the test binary run as an exporter
@@ -64,7 +64,7 @@ func child(path string) int {
 // process is a child process.
 type process struct {
 	url  string
-	logs *loggingtest.Buffer
+	logs *testkit.Buffer
 	*exec.Cmd
 }
 
@@ -82,7 +82,7 @@ func startProcess(t *testing.T, config string, environment ...string) *process {
 // launch starts the command of an exporter and waits until it serves.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{logs: new(loggingtest.Buffer), Cmd: cmd}
+	p := &process{logs: new(testkit.Buffer), Cmd: cmd}
 	p.Stderr = p.logs
 	require.NoError(t, p.Start())
 	t.Cleanup(func() {

@@ -25,8 +25,8 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/testkit"
 )
 
 // waitTimeout is how long a test waits for an event, also on a busy machine. It
@@ -46,7 +46,7 @@ type fixture struct {
 	Options
 	api  *simulator.Server
 	url  string
-	logs *loggingtest.Buffer
+	logs *testkit.Buffer
 	file atomic.Pointer[string] // the teams in the configuration file
 }
 
@@ -63,7 +63,7 @@ func newFixture(t *testing.T) *fixture {
 		upstream.Close()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	f := &fixture{api: api, url: upstream.URL, logs: new(loggingtest.Buffer)}
+	f := &fixture{api: api, url: upstream.URL, logs: new(testkit.Buffer)}
 	f.configure("  - codename: acme\n  - codename: globex\n")
 	logger, slogger, err := cli.NewLogger(f.logs, "info", "logfmt")
 	require.NoError(t, err)

@@ -26,9 +26,9 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/testkit"
 )
 
 const (
@@ -127,7 +127,7 @@ type bench struct {
 
 // faultLog is a buffer that is emptied between scrapes.
 type faultLog struct {
-	loggingtest.Buffer
+	testkit.Buffer
 	taken int
 }
 
@@ -598,9 +598,9 @@ func TestFaultsMakeOneExport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, err := simulator.New(simulator.Options{Teams: simulated})
 		require.NoError(t, err)
-		listener := newPipes()
-		closeServer := listener.serve(api)
-		transport := &http.Transport{DialContext: listener.dial}
+		listener := testkit.NewPipes()
+		closeServer := serve(listener, api)
+		transport := &http.Transport{DialContext: listener.Dial}
 
 		var running sync.WaitGroup
 		for i, f := range faults {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,53 +20,14 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/testkit"
 )
-
-// pipes is a listener whose connections are net.Pipes. Unlike sockets, they let
-// the time of a synctest bubble pass.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-// dial connects to the listener, whatever the address is.
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.conns <- server:
-		return client, nil
-	case <-p.closed:
-		return nil, syscall.ECONNREFUSED
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
 
 // serve has a server answer who connects, until closeServer is called, which
 // waits for its handlers.
-func (p *pipes) serve(handler http.Handler) (closeServer func()) {
+func serve(listener net.Listener, handler http.Handler) (closeServer func()) {
 	var all sync.WaitGroup
 	server := &http.Server{ErrorLog: stdlog.New(io.Discard, "", 0), ReadHeaderTimeout: time.Hour}
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +35,7 @@ func (p *pipes) serve(handler http.Handler) (closeServer func()) {
 		defer all.Done()
 		handler.ServeHTTP(w, r)
 	})
-	all.Go(func() { _ = server.Serve(p) }) // which fails when it is closed
+	all.Go(func() { _ = server.Serve(listener) }) // which fails when it is closed
 	return func() {
 		_ = server.Close()
 		all.Wait()
@@ -111,9 +71,9 @@ func (f memoryTeams) status() []teams.Status { return f.recorded }
 // newMemoryTeams returns the teams of a configuration, who ask api with the token
 // until close is called.
 func newMemoryTeams(c *config.Config, api http.Handler, token string, timeout time.Duration, now func() time.Time) (f memoryTeams, closeTeams func(), err error) {
-	listener := newPipes()
-	closeServer := listener.serve(api)
-	transport := &http.Transport{DialContext: listener.dial}
+	listener := testkit.NewPipes()
+	closeServer := serve(listener, api)
+	transport := &http.Transport{DialContext: listener.Dial}
 	var apis []*teams.SharedAPI
 	closeTeams = func() {
 		for _, p := range apis {
@@ -146,13 +106,13 @@ type memory struct {
 	api     *simulator.Server
 	teams   memoryTeams
 	handler http.Handler
-	logs    *loggingtest.Buffer
+	logs    *testkit.Buffer
 }
 
 // startInMemory starts an exporter of the configured teams. adjust may be nil.
 func startInMemory(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *memory {
 	t.Helper()
-	m := &memory{logs: new(loggingtest.Buffer)}
+	m := &memory{logs: new(testkit.Buffer)}
 	registry := prometheus.NewRegistry()
 	collector.NewExporterMetrics(registry)
 	o := Options{

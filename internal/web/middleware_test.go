@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
+	"chattonic_exporter/internal/testkit"
 )
 
 // startHandler is start with the handler itself, for what no HTTP client sends.
@@ -236,7 +236,7 @@ func TestPanicsDoNotSayWhatTheyHold(t *testing.T) {
 		"aborted":       {func() { panic(http.ErrAbortHandler) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var logs loggingtest.Buffer
+			var logs testkit.Buffer
 			h := &handler{Options: Options{Logger: log.NewLogfmtLogger(log.NewSyncWriter(&logs))}}
 			mux := http.NewServeMux()
 			mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {

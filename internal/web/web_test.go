@@ -28,9 +28,9 @@ import (
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
 	"chattonic_exporter/internal/config"
-	"chattonic_exporter/internal/loggingtest"
 	"chattonic_exporter/internal/simulator"
 	"chattonic_exporter/internal/teams"
+	"chattonic_exporter/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -47,7 +47,7 @@ type fixture struct {
 	teams   *teams.Set
 	url     string // of the exporter
 	apiURL  string
-	logs    *loggingtest.Buffer
+	logs    *testkit.Buffer
 	reloads error
 }
 
@@ -57,7 +57,7 @@ const allTeams = "  - codename: acme\n  - codename: globex\n  - codename: initec
 // called once, with what each simulated team begins as.
 func start(t *testing.T, configured string, adjust func(*simulator.Team, *Options)) *fixture {
 	t.Helper()
-	f := &fixture{logs: new(loggingtest.Buffer)}
+	f := &fixture{logs: new(testkit.Buffer)}
 	now := func() time.Time { return noon }
 	registry := prometheus.NewRegistry()
 	own := collector.NewExporterMetrics(registry)

@@ -1,5 +1,5 @@
-// Package loggingtest has what tests of several packages read logs from.
-package loggingtest
+// Package testkit has what tests of several packages use.
+package testkit
 
 import (
 	"bytes"
