@@ -123,15 +123,16 @@ type scraper struct {
 // loadTest is an exporter under load.
 type loadTest struct {
 	*fixture
-	upstream *upstream
-	url      string
-	end      func() error
-	client   *http.Client
-	begin    time.Time
-	gate     sync.RWMutex // scrapes and reloads hold it for reading
-	scrapers []*scraper
-	started  sync.WaitGroup // scrapers before their first scrape
-	alone    int            // goroutines without load
+	upstream  *upstream
+	url       string
+	end       func() error
+	client    *http.Client
+	begin     time.Time
+	gate      sync.RWMutex // scrapes hold it for reading
+	reloading sync.RWMutex // reloads hold it for reading
+	scrapers  []*scraper
+	started   sync.WaitGroup // scrapers before their first scrape
+	alone     int            // goroutines without load
 }
 
 func codename(i int) string { return fmt.Sprintf("team%02d", i) }
@@ -267,6 +268,9 @@ func (l *loadTest) mostGoroutines() int {
 }
 
 func (l *loadTest) measure() footprint {
+	l.reloading.Lock()
+	defer l.reloading.Unlock()
+	time.Sleep(*loadTime / 50) // so that scrapes open again the connections that a reload closed
 	l.gate.Lock()
 	defer l.gate.Unlock()
 	for begin := time.Now(); runtime.NumGoroutine() > l.mostGoroutines() && time.Since(begin) < waitTimeout; {
@@ -423,12 +427,12 @@ func TestLoadWhileTeamsComeAndGo(t *testing.T) {
 				return
 			case <-ticker.C:
 				places <- struct{}{}
-				l.gate.RLock() // no reload runs while footprints are measured
+				l.reloading.RLock() // no reload runs while footprints are measured, or just before
 				generation++
 				g := generation
 				reloads.Go(func() { // can take longer
 					defer func() { <-places }()
-					defer l.gate.RUnlock()
+					defer l.reloading.RUnlock()
 					l.reload(t, g)
 				})
 			}
