@@ -106,3 +106,22 @@ func latestFirst(rows []chattonic.DashboardRow) []chattonic.DashboardRow {
 	slices.SortStableFunc(rows, func(a, b chattonic.DashboardRow) int { return strings.Compare(string(b.Date), string(a.Date)) })
 	return rows
 }
+
+// DashboardNumbers returns the numbers of a dashboard's answer by metric name, as they are
+// exported. The name of a metric with several samples is followed by a slash and the value of
+// its label, such as chattonic_dashboard_queries/resolved.
+func DashboardNumbers(d *chattonic.Dashboard) map[string]float64 {
+	numbers := make(map[string]float64)
+	g := &group[chattonic.DashboardRow]{table: dashboardTable, info: &answerInfo{firstWindow: true}, items: latestFirst(d.Rows), combined: true}
+	for i := range dashboardTable.rows {
+		r := &dashboardTable.rows[i]
+		for s := range g.samples(r) {
+			name := r.name
+			if r.byLabel != "" {
+				name += "/" + s.byValue
+			}
+			numbers[name] = s.value
+		}
+	}
+	return numbers
+}

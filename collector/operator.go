@@ -2,6 +2,8 @@ package collector
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"chattonic_exporter/chattonic"
 )
@@ -101,6 +103,12 @@ var teamTable = newTable("", nil,
 		values: single(func(o *chattonic.Operators) number { return &o.QueryPending }),
 	},
 )
+
+// IsAtWork reports whether an operator in the state is at work, if those in the given states
+// are. States are compared without letter case.
+func IsAtWork(states []string, state string) bool {
+	return slices.ContainsFunc(states, func(name string) bool { return strings.EqualFold(name, state) })
+}
 
 // Unique returns the operators without duplicates, because an answer may contain an
 // operator twice. Operators with the same ID are duplicates; the first one is kept. It

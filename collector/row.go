@@ -238,7 +238,7 @@ func (g *group[T]) samples(r *row[T]) iter.Seq[sample[T]] {
 				if state == "" {
 					continue
 				}
-				if !slices.ContainsFunc(r.oneOf(g.info), func(name string) bool { return strings.EqualFold(name, state) }) {
+				if !IsAtWork(r.oneOf(g.info), state) {
 					s.value = 0
 				}
 				if !yield(s) {

@@ -38,3 +38,13 @@ func (b *BusinessHours) Within(t time.Time) bool {
 		return i.Day == today && started || i.Day == yesterday && !ended
 	})
 }
+
+// NextChange stub.
+func (b *BusinessHours) NextChange(t time.Time) (time.Time, bool) {
+	for i := 1; i < 10000; i++ {
+		if at := t.Truncate(time.Minute).Add(time.Duration(i) * time.Minute); b.Within(at) != b.Within(t) {
+			return at, true
+		}
+	}
+	return t, false
+}

@@ -8,10 +8,26 @@ import (
 	"time"
 
 	"chattonic_exporter/chattonic"
+	"chattonic_exporter/collector"
 )
 
-// maxEnded is the number of completed calls that a History keeps.
-const maxEnded = 20
+const (
+	// maxEnded is the number of completed calls that a History keeps.
+	maxEnded = 20
+	// TrendSpan is how long a History keeps points.
+	TrendSpan = 3 * time.Hour
+	// pointSpacing limits the number of points: of three that are closer the middle one
+	// is dropped.
+	pointSpacing = 5 * time.Second
+	// minInterval is the least scrape interval to reckon with, because the pages are updated
+	// every 10 s.
+	minInterval = 10 * time.Second
+	// defaultInterval is the scrape interval before two scrapes were observed: that of
+	// Prometheus.
+	defaultInterval = time.Minute
+	// maxScrapes is the number of scrapes whose times a History keeps.
+	maxScrapes = 10
+)
 
 // Call is a call to the API.
 type Call struct {
@@ -38,32 +54,103 @@ type Snapshot struct {
 	// Failing holds the last call of each endpoint and window whose last call failed,
 	// newest first.
 	Failing []Call
-	// Answers holds the last successful answer of each endpoint for the History's
-	// window. It may be older than a failed call. It must not be changed.
-	Answers map[chattonic.Endpoint]chattonic.Answer
+	// Operators holds the last successful answer of the operators endpoint for each
+	// window name. It may be older than a failed call. It must not be changed.
+	Operators map[string]*chattonic.Operators
+	// Dashboard is like Operators, for the dashboard endpoint.
+	Dashboard map[string]*chattonic.Dashboard
+	// Trend holds what the answers of the last 3 hours said about the present, oldest
+	// first.
+	Trend []Point
+	// Assigned holds the number of queries assigned today according to the answers of
+	// the last 3 hours, oldest first. It is empty unless the window today is collected.
+	Assigned []Count
+	// Since holds for each operator id since when all answers had its current state.
+	Since map[chattonic.Text]time.Time
+	// ScrapeInterval is the observed time between two scrapes.
+	ScrapeInterval time.Duration
+}
+
+// Point is what an answer of the operators endpoint says about the present.
+type Point struct {
+	// At is when the answer was received.
+	At time.Time
+	// Waiting and InProgress count queries. Either may be absent.
+	Waiting, InProgress chattonic.Number
+	// AtWork counts the operators at work, and Free those of them without a query in
+	// progress.
+	AtWork, Free int
+}
+
+// Count is a number at a time.
+type Count struct {
+	At    time.Time
+	Value float64
 }
 
 // History records the last calls of a team for the status pages. Scrapes do not use it. It
 // is safe for concurrent use. A nil History records nothing.
 type History struct {
 	window string
+	atWork []string
 	now    func() time.Time
 
-	mu       sync.Mutex
-	inFlight []*Call
-	ended    []Call // a ring buffer once it is full
-	oldest   int
-	failing  map[key]Call
-	answers  map[chattonic.Endpoint]chattonic.Answer
+	mu        sync.Mutex
+	inFlight  []*Call
+	ended     []Call // a ring buffer once it is full
+	oldest    int
+	failing   map[key]Call
+	operators map[string]*chattonic.Operators
+	dashboard map[string]*chattonic.Dashboard
+	trend     []Point
+	assigned  []Count
+	states    map[chattonic.Text]operatorState
+	scrapes   []time.Time
 }
 
-// NewHistory returns a History that keeps the answers for the window with the given name.
-// now is the clock; nil means time.Now.
-func NewHistory(window string, now func() time.Time) *History {
+// operatorState is the state of an operator and when it was first seen.
+type operatorState struct {
+	state chattonic.Text
+	since time.Time
+}
+
+// NewHistory returns a History of a team whose first window has the given name and whose
+// operators are at work in the given states. now is the clock; nil means time.Now.
+func NewHistory(window string, now func() time.Time, atWork ...string) *History {
 	if now == nil {
 		now = time.Now
 	}
-	return &History{window: window, now: now, failing: make(map[key]Call), answers: make(map[chattonic.Endpoint]chattonic.Answer)}
+	return &History{
+		window: window, atWork: atWork, now: now, failing: make(map[key]Call),
+		operators: make(map[string]*chattonic.Operators), dashboard: make(map[string]*chattonic.Dashboard), states: make(map[chattonic.Text]operatorState),
+	}
+}
+
+// scraped records that a scrape needs an answer.
+func (h *History) scraped(endpoint chattonic.Endpoint, window string) {
+	if h == nil || endpoint != chattonic.EndpointOperators || window != h.window {
+		return
+	}
+	at := h.now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.scrapes = append(h.scrapes, at); len(h.scrapes) > maxScrapes {
+		h.scrapes = slices.Delete(h.scrapes, 0, 1)
+	}
+}
+
+// interval returns the third quartile of the times between the last scrapes. Two Prometheus
+// servers scrape at uneven intervals, and an outage is one long interval.
+func (h *History) interval() time.Duration {
+	if len(h.scrapes) < 2 {
+		return defaultInterval
+	}
+	intervals := make([]time.Duration, len(h.scrapes)-1)
+	for i := range intervals {
+		intervals[i] = h.scrapes[i+1].Sub(h.scrapes[i])
+	}
+	slices.Sort(intervals)
+	return max(intervals[len(intervals)*3/4], minInterval)
 }
 
 // begin records the start of a call.
@@ -110,9 +197,66 @@ func (h *History) end(c *Call, answer chattonic.Answer, err error) {
 		return
 	}
 	delete(h.failing, k)
-	if c.Window.Name == h.window {
-		h.answers[c.Endpoint] = answer
+	switch a := answer.(type) {
+	case *chattonic.Operators:
+		h.operators[c.Window.Name] = a
+		if c.Window.Name == h.window {
+			h.addPoint(a)
+		}
+		if c.Window.Name == "today" {
+			h.addAssigned(a)
+		}
+	case *chattonic.Dashboard:
+		h.dashboard[c.Window.Name] = a
 	}
+}
+
+// addPoint records what an answer says about the present.
+func (h *History) addPoint(a *chattonic.Operators) {
+	p := Point{At: a.ReceivedAt, Waiting: a.QueryPending}
+	states := make(map[chattonic.Text]operatorState, len(h.states))
+	inProgress, present := 0.0, false
+	for _, o := range collector.Unique(a.Operators) {
+		n, ok := o.QueryInProgress.Float64()
+		inProgress, present = inProgress+n, present || ok
+		if collector.IsAtWork(h.atWork, o.Status.String()) {
+			p.AtWork++
+			if ok && n == 0 {
+				p.Free++
+			}
+		}
+		state, known := h.states[o.ID]
+		if !known || state.state != o.Status {
+			state = operatorState{o.Status, a.ReceivedAt}
+		}
+		states[o.ID] = state
+	}
+	if present {
+		p.InProgress = chattonic.NumberOf(inProgress)
+	}
+	h.states = states
+	h.trend = appendRecent(h.trend, p, func(p Point) time.Time { return p.At })
+}
+
+// addAssigned records how many queries were assigned today.
+func (h *History) addAssigned(a *chattonic.Operators) {
+	c := Count{At: a.ReceivedAt}
+	for _, o := range collector.Unique(a.Operators) {
+		n, _ := o.QueriesAssigned.Float64()
+		c.Value += n
+	}
+	h.assigned = appendRecent(h.assigned, c, func(c Count) time.Time { return c.At })
+}
+
+// appendRecent appends an item to a list that is sorted by time, and removes those that are
+// too old or too close to it. The list starts again if the clock was set back.
+func appendRecent[T any](list []T, item T, at func(T) time.Time) []T {
+	now := at(item)
+	list = slices.DeleteFunc(list, func(t T) bool { return now.Sub(at(t)) > TrendSpan || at(t).After(now) })
+	if last := len(list) - 1; last > 0 && now.Sub(at(list[last-1])) < pointSpacing {
+		list = list[:last]
+	}
+	return append(list, item)
 }
 
 // refuse records that a call failed without a request. That is no call, but the endpoint and
@@ -132,7 +276,13 @@ func (h *History) Snapshot() Snapshot {
 	now := h.now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Snapshot{Answers: maps.Clone(h.answers)}
+	s := Snapshot{
+		Operators: maps.Clone(h.operators), Dashboard: maps.Clone(h.dashboard),
+		Trend: slices.Clone(h.trend), Assigned: slices.Clone(h.assigned), Since: make(map[chattonic.Text]time.Time, len(h.states)), ScrapeInterval: h.interval(),
+	}
+	for id, state := range h.states {
+		s.Since[id] = state.since
+	}
 	for _, c := range h.inFlight {
 		call := *c
 		call.Duration = now.Sub(c.Start)

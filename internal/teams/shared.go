@@ -103,6 +103,7 @@ func (s *SharedAPI) Close() {
 // chattonic.Error. Read returns when ctx ends, but the call continues.
 func (s *SharedAPI) Read(ctx context.Context, e chattonic.Endpoint, window chattonic.Window) (chattonic.Answer, error) {
 	k := key{e, window.Name}
+	s.options.History.scraped(e, window.Name)
 	refusal := s.options.guard.refusal(e)
 	s.mu.Lock()
 	state := s.shared[k]

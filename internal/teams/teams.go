@@ -18,6 +18,7 @@ import (
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
+	"chattonic_exporter/internal/calendar"
 	"chattonic_exporter/internal/config"
 )
 
@@ -179,7 +180,7 @@ func (s *Set) newMember(t config.Team) (*member, error) {
 		return nil, err
 	}
 	if s.options.History {
-		m.history = NewHistory(t.Windows[0].Name(), s.options.Now)
+		m.history = NewHistory(t.Windows[0].Name(), s.options.Now, t.AtWork...)
 	}
 	m.api = NewSharedAPI(api, SharedOptions{Timeout: s.options.RequestTimeout, TTL: t.TTL, Limit: s.limit, Now: s.options.Now, History: m.history, guard: m.guard})
 	settings := Settings(t, m.api)
@@ -308,6 +309,14 @@ type Status struct {
 	Team *collector.Team
 	// History holds the team's last calls. It is nil unless Options.History is set.
 	History *History
+	// DisplayName is the team's name on the pages; empty means the codename.
+	DisplayName string
+	// Forecasts shows forecasts about the team's queue.
+	Forecasts bool
+	// Hours are the team's business hours, or nil.
+	Hours *calendar.BusinessHours
+	// TTL is how long an answer of each endpoint is reused.
+	TTL map[chattonic.Endpoint]time.Duration
 }
 
 // Status returns the state of the active teams, in the order of the configuration.
@@ -316,7 +325,7 @@ func (s *Set) Status() []Status {
 	defer s.mu.Unlock()
 	all := make([]Status, len(s.active))
 	for i, m := range s.active {
-		all[i] = Status{m.team, m.history}
+		all[i] = Status{Team: m.team, History: m.history, Hours: m.config.BusinessHours, TTL: m.config.TTL}
 	}
 	return all
 }
