@@ -39,12 +39,34 @@ func (b *BusinessHours) Within(t time.Time) bool {
 	})
 }
 
-// NextChange stub.
+// NextChange returns the first time after t at which Within changes, and false if it never
+// does.
 func (b *BusinessHours) NextChange(t time.Time) (time.Time, bool) {
-	for i := 1; i < 10000; i++ {
-		if at := t.Truncate(time.Minute).Add(time.Duration(i) * time.Minute); b.Within(at) != b.Within(t) {
-			return at, true
+	within, local := b.Within(t), t.In(b.Location)
+	_, shift := local.ZoneBounds() // when the clocks change next, or zero
+	var skipped time.Duration
+	if !shift.IsZero() {
+		_, before := shift.Add(-1).Zone()
+		_, after := shift.Zone()
+		skipped = time.Duration(after-before) * time.Second
+	}
+	// After a week all hours have been, and a day more covers a change of the clocks.
+	for day := range 9 {
+		candidates := []time.Time{shift}
+		for _, i := range b.Intervals {
+			for _, minute := range []int{i.From, i.To} {
+				at := time.Date(local.Year(), local.Month(), local.Day()+day, 0, minute, 0, 0, b.Location)
+				candidates = append(candidates, at, at.Add(skipped), at.Add(-skipped)) // a time of the clock can come twice
+			}
+		}
+		midnight := time.Date(local.Year(), local.Month(), local.Day()+day+1, 0, 0, 0, 0, b.Location)
+		candidates = append(candidates, midnight)
+		slices.SortFunc(candidates, time.Time.Compare)
+		for _, at := range candidates {
+			if at.After(t) && !at.After(midnight) && b.Within(at) != within {
+				return at, true
+			}
 		}
 	}
-	return t, false
+	return time.Time{}, false
 }

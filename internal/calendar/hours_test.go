@@ -1,6 +1,7 @@
 package calendar_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -103,5 +104,65 @@ func TestBusinessHoursWhenClocksChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, test.want, within(t, test.moment, test.zone, test.hours))
 		})
+	}
+}
+
+func TestNextChange(t *testing.T) {
+	week := []calendar.Interval{open(time.Monday, "09:00", "18:00"), open(time.Friday, "09:00", "18:00"), open(time.Saturday, "22:00", "02:00")}
+	for name, test := range map[string]struct {
+		moment, zone string
+		hours        []calendar.Interval
+		want         string // empty if it never changes
+	}{
+		"opens today":                   {"2021-11-29 11:30:00", "America/Argentina/Buenos_Aires", week, "2021-11-29 12:00:00"},
+		"the last second before":        {"2021-11-29 11:59:59.5", "America/Argentina/Buenos_Aires", week, "2021-11-29 12:00:00"},
+		"closes":                        {"2021-11-29 12:00:00", "America/Argentina/Buenos_Aires", week, "2021-11-29 21:00:00"},
+		"opens in four days":            {"2021-11-29 21:00:00", "America/Argentina/Buenos_Aires", week, "2021-12-03 12:00:00"},
+		"closes past midnight":          {"2021-12-05 02:00:00", "America/Argentina/Buenos_Aires", week, "2021-12-05 05:00:00"},
+		"hours that overlap":            {"2021-12-05 09:30:00", "UTC", []calendar.Interval{open(time.Sunday, "09:00", "11:00"), open(time.Sunday, "10:00", "12:00")}, "2021-12-05 12:00:00"},
+		"once a week, just closed":      {"2021-12-05 12:00:00", "UTC", []calendar.Interval{open(time.Sunday, "09:00", "12:00")}, "2021-12-12 09:00:00"},
+		"the night the clocks go ahead": {"2021-03-28 00:00:00", "Europe/Madrid", []calendar.Interval{open(time.Sunday, "02:30", "04:00")}, "2021-03-28 01:00:00"}, // 02:30 does not exist, and 03:00 is within
+		"zones of half an hour":         {"2021-12-06 03:00:00", "Asia/Kolkata", []calendar.Interval{open(time.Monday, "09:00", "18:00")}, "2021-12-06 03:30:00"},
+		"always open": {"2021-12-05 12:00:00", "UTC", []calendar.Interval{open(time.Sunday, "00:00", "24:00"), open(time.Monday, "00:00", "24:00"), open(time.Tuesday, "00:00", "24:00"),
+			open(time.Wednesday, "00:00", "24:00"), open(time.Thursday, "00:00", "24:00"), open(time.Friday, "00:00", "24:00"), open(time.Saturday, "00:00", "24:00")}, ""},
+		"never open": {"2021-12-05 12:00:00", "UTC", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, err := time.Parse("2006-01-02 15:04:05.999", test.moment)
+			require.NoError(t, err)
+			next, changes := (&calendar.BusinessHours{Location: load(t, test.zone), Intervals: test.hours}).NextChange(at)
+			assert.Equal(t, test.want != "", changes)
+			if changes {
+				assert.Equal(t, test.want, next.UTC().Format(time.DateTime))
+			}
+		})
+	}
+}
+
+// TestNextChangeIsTheFirst compares NextChange with a look at each minute, around changes of
+// the clocks, too.
+func TestNextChangeIsTheFirst(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, zone := range []string{"UTC", "Europe/Madrid", "America/Santiago", "Australia/Lord_Howe"} {
+		for range 40 {
+			b := &calendar.BusinessHours{Location: load(t, zone)}
+			for range 1 + random.IntN(4) {
+				i := calendar.Interval{Day: time.Weekday(random.IntN(7)), From: random.IntN(96) * 15, To: random.IntN(97) * 15}
+				if i.From != i.To {
+					b.Intervals = append(b.Intervals, i)
+				}
+			}
+			at := time.Date(2021, []time.Month{3, 4, 9, 10, 11}[random.IntN(5)], 1+random.IntN(31), random.IntN(24), random.IntN(60), 0, 0, time.UTC)
+			want := at
+			for want = at.Add(time.Minute); b.Within(want) == b.Within(at) && want.Sub(at) < 8*24*time.Hour; want = want.Add(time.Minute) {
+			}
+			next, changes := b.NextChange(at)
+			if b.Within(want) != b.Within(at) {
+				require.True(t, changes, "%s %v %v", zone, at, b.Intervals)
+				require.Equal(t, want, next.UTC(), "%s %v %v", zone, at, b.Intervals)
+			} else {
+				require.False(t, changes, "%s %v %v", zone, at, b.Intervals)
+			}
+		}
 	}
 }
