@@ -144,7 +144,7 @@ func withTeams(ctx context.Context, o *serve.Options, stderr io.Writer, do func(
 			return err
 		}
 		defer demo.Close(ctx)
-		o.Load = demo.Load
+		o.Load, o.Simulator = demo.Load, demo.Control
 	}
 	return do()
 }

@@ -30,6 +30,8 @@ type Config struct {
 type Team struct {
 	// Codename names the team in the API's URLs.
 	Codename string
+	// DisplayName is the name of the team on the pages. Empty means the codename.
+	DisplayName string
 	// BaseURL is the API's base URL, such as https://chat-tonic.example.
 	BaseURL string
 	// Windows holds at least one window, without duplicates. Metrics without the label
@@ -59,6 +61,9 @@ type Team struct {
 	// OperatorNames enables labels with the operators' names and the origins of their
 	// queries, in addition to the operators' ids.
 	OperatorNames bool
+	// Forecasts shows on the pages how the team's queue is likely to change. That assumes
+	// that an assigned query has left the queue, which is not documented.
+	Forecasts bool
 	// Thresholds holds the team's alert thresholds.
 	Thresholds Thresholds
 	// BusinessHours are the hours in which alerts about the team's queue fire. Nil means

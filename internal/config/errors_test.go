@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	teamKeyList   = "codename, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, max_calls_per_minute, collectors, at_work, operator_names, thresholds, business_hours, http_client"
+	teamKeyList   = "codename, display_name, base_url, windows, timezone, duration_unit, date_format_group, delay, ttl, max_calls_per_minute, collectors, at_work, operator_names, forecasts, thresholds, business_hours, http_client"
 	clientKeyList = "basic_auth, authorization, oauth2, bearer_token, bearer_token_file, tls_config, follow_redirects, enable_http2, proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, http_headers"
 )
 
@@ -85,9 +85,9 @@ func TestFileErrors(t *testing.T) {
 
 func TestDefaultsErrors(t *testing.T) {
 	testErrors(t, map[string]errorTest{
-		"not a mapping":        {"defaults: [a]", "1: defaults: needs keys with values, not a list: use one of " + strings.TrimPrefix(teamKeyList, "codename, ")},
-		"unknown key":          {defaults("delay: 0s\nwindws: [1h]"), `3: defaults: unknown key "windws": use one of ` + strings.TrimPrefix(teamKeyList, "codename, ")},
-		"codename":             {defaults("codename: acme"), `2: defaults: unknown key "codename": use one of ` + strings.TrimPrefix(teamKeyList, "codename, ")},
+		"not a mapping":        {"defaults: [a]", "1: defaults: needs keys with values, not a list: use one of " + strings.TrimPrefix(teamKeyList, "codename, display_name, ")},
+		"unknown key":          {defaults("delay: 0s\nwindws: [1h]"), `3: defaults: unknown key "windws": use one of ` + strings.TrimPrefix(teamKeyList, "codename, display_name, ")},
+		"codename":             {defaults("codename: acme"), `2: defaults: unknown key "codename": use one of ` + strings.TrimPrefix(teamKeyList, "codename, display_name, ")},
 		"a value no team uses": {"defaults: {windows: [2x]}\n" + acme("windows: [1h]"), `1: defaults: windows: unknown window: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month`},
 		"http_client key":      {defaults("http_client: {proxy: x}"), `2: defaults: http_client: unknown key "proxy": use one of ` + clientKeyList},
 		"no base URL":          {"teams:\n- codename: acme", `2: team "acme": base_url is missing: set it here or in defaults to the API's base URL, such as https://chat-tonic.example`},
@@ -140,6 +140,11 @@ func TestTeamErrors(t *testing.T) {
 		"empty state":           {acme("at_work: [online, '']"), `5: team "acme": at_work: not a state: use one that the API returns, such as online, without spaces around it; check teams lists them`},
 		"state with spaces":     {acme("at_work: [' online']"), `5: team "acme": at_work: not a state: use one that the API returns, such as online, without spaces around it; check teams lists them`},
 		"state a list":          {acme("at_work: [[online]]"), `5: team "acme": at_work: needs a single value, not a list`},
+		"no display name":       {acme("display_name: ' '"), `5: team "acme": display_name: not a display name: use a text of at most 60 printable characters`},
+		"display name of lines": {acme(`display_name: "a\nb"`), `5: team "acme": display_name: not a display name: use a text of at most 60 printable characters`},
+		"long display name":     {acme("display_name: " + strings.Repeat("ñ", 61)), `5: team "acme": display_name: not a display name: use a text of at most 60 printable characters`},
+		"default display name":  {"defaults: {display_name: x}\n" + acme(""), `1: defaults: unknown key "display_name": use one of ` + strings.TrimPrefix(teamKeyList, "codename, display_name, ")},
+		"forecasts a text":      {acme("forecasts: some"), `5: team "acme": forecasts: needs true or false`},
 		"names neither":         {acme("operator_names: some"), `5: team "acme": operator_names: needs true or false`},
 		"names a text":          {acme("operator_names: 'false'"), `5: team "acme": operator_names: needs true or false`},
 		"names without value":   {acme("operator_names:"), `5: team "acme": operator_names: has no value: give it one, or leave the key out`},

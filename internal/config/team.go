@@ -25,8 +25,9 @@ type file struct {
 
 // teamSettings is the schema of a team.
 type teamSettings struct {
-	Codename codename `yaml:"codename"`
-	Settings settings `yaml:",inline"`
+	Codename    codename    `yaml:"codename"`
+	DisplayName displayName `yaml:"display_name"`
+	Settings    settings    `yaml:",inline"`
 }
 
 // settings is the schema of the defaults, and of a team without its codename.
@@ -42,6 +43,7 @@ type settings struct {
 	Collectors      []endpoint            `yaml:"collectors"`
 	AtWork          []operatorState       `yaml:"at_work"`
 	OperatorNames   bool                  `yaml:"operator_names"`
+	Forecasts       bool                  `yaml:"forecasts"`
 	Thresholds      struct {
 		QueriesPending *threshold `yaml:"queries_pending"` // null removes the default
 	} `yaml:"thresholds"`
@@ -78,6 +80,7 @@ func (s *settings) team(codename string) Team {
 		DateFormatGroup: string(s.DateFormatGroup),
 		Delay:           time.Duration(s.Delay),
 		OperatorNames:   s.OperatorNames,
+		Forecasts:       s.Forecasts,
 		Thresholds:      Thresholds{QueriesPending: (*float64)(s.Thresholds.QueriesPending)},
 		BusinessHours:   s.BusinessHours.inZone(s.Timezone.Location),
 		TTL:             make(map[chattonic.Endpoint]time.Duration),
@@ -172,6 +175,7 @@ func readTeam(node, defaults *yaml.Node, directory string) (team Team, err error
 		return team, errorAt(node, "base_url is missing: set it here or in defaults to the API's base URL, such as https://chat-tonic.example")
 	}
 	team = s.Settings.team(string(s.Codename))
+	team.DisplayName = string(s.DisplayName)
 	team.HTTPClient, err = readHTTPClient(valueOf(merged, "http_client"), node, directory)
 	return team, prefixKey("http_client", err)
 }

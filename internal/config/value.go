@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
@@ -19,6 +22,7 @@ import (
 // The types of scalars in a file. Their errors do not quote the text.
 type (
 	codename        string
+	displayName     string
 	baseURL         string
 	dateFormatGroup string
 	duration        time.Duration
@@ -33,6 +37,18 @@ type (
 func (c *codename) UnmarshalText(text []byte) error {
 	*c = codename(text)
 	return chattonic.CheckCodename(string(text))
+}
+
+// maxDisplayName is the maximum length of a display name in characters.
+const maxDisplayName = 60
+
+// UnmarshalText parses a display name.
+func (n *displayName) UnmarshalText(text []byte) error {
+	*n = displayName(text)
+	if strings.TrimSpace(string(text)) == "" || utf8.RuneCount(text) > maxDisplayName || bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("not a display name: use a text of at most %d printable characters", maxDisplayName)
+	}
+	return nil
 }
 
 // UnmarshalText parses a base URL.

@@ -23,6 +23,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
+	"chattonic_exporter/internal/cli"
 	"chattonic_exporter/internal/usage"
 )
 
@@ -40,6 +41,8 @@ const (
 const (
 	ListenAddressVariable = "CHATTONIC_EXPORTER_WEB_LISTEN_ADDRESS"
 	WebConfigVariable     = "CHATTONIC_EXPORTER_WEB_CONFIG_FILE"
+	ExternalURLVariable   = "CHATTONIC_EXPORTER_WEB_EXTERNAL_URL"
+	RoutePrefixVariable   = "CHATTONIC_EXPORTER_WEB_ROUTE_PREFIX"
 )
 
 // Options are the flags of the command.
@@ -56,7 +59,7 @@ type Options struct {
 // Flags declares the flags of the command.
 func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("url", "URL of the health page, such as "+example+". Default: the exporter on this machine, at the first TCP address in $"+ListenAddressVariable+
-		", by HTTPS if $"+WebConfigVariable+" enables TLS.").PlaceHolder("URL").StringVar(&o.URL)
+		", by HTTPS if $"+WebConfigVariable+" enables TLS, below the prefix in $"+RoutePrefixVariable+" or $"+ExternalURLVariable+".").PlaceHolder("URL").StringVar(&o.URL)
 	cmd.Flag("ca-file", "File of the CA certificates that the server's certificate is verified with. Default: the system's. "+
 		"Without this flag no certificate is verified on this machine.").PlaceHolder("FILE").StringVar(&o.CAFile)
 	cmd.Flag("username", "User name for a page with passwords. On this machine none is needed.").PlaceHolder("NAME").StringVar(&o.Username)
@@ -209,8 +212,12 @@ func ownPage(ctx context.Context) (*url.URL, error) {
 		if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
 			host = "127.0.0.1" // [::] takes IPv4 as well
 		}
+		prefix, err := cli.RoutePrefix(os.Getenv(ExternalURLVariable), os.Getenv(RoutePrefixVariable))
+		if err != nil {
+			return nil, err
+		}
 		scheme, err := ownScheme()
-		return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(number)), Path: "/-/healthy"}, err
+		return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(number)), Path: prefix + "/-/healthy"}, err
 	}
 	return nil, usage.Errorf("$%s has no TCP address: use --url", ListenAddressVariable)
 }

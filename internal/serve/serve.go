@@ -75,8 +75,15 @@ type Options struct {
 	Profiling bool
 	// StatusPage shows the teams at / and /teams/CODENAME.
 	StatusPage bool
-	// Simulated marks the teams that Load returns as simulated.
+	// ExternalURL is where browsers find the exporter. Its path is the default of RoutePrefix.
+	ExternalURL string
+	// RoutePrefix is the prefix of all paths.
+	RoutePrefix string
+	// Simulated marks the teams that Load returns as simulated. The exporter then scrapes
+	// itself.
 	Simulated bool
+	// Simulator is the page to switch what simulated teams do, or nil.
+	Simulator http.Handler
 	// Listen configures the toolkit: addresses, TLS, basic auth.
 	Listen *toolkit.FlagConfig
 	// Hangups can hold a SIGHUP that arrived before Run. With nil Run makes a channel.
@@ -95,8 +102,11 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.GetFlag("web.config.file").PlaceHolder("FILE").
 		Help("Web configuration file of the Prometheus exporter-toolkit, for TLS, client certificates and passwords. Default: plain HTTP without passwords.")
 	cmd.GetFlag("web.systemd-socket").Help("Listen on sockets from systemd instead of --web.listen-address. Default: off.")
+	cmd.Flag("web.external-url", "URL under which browsers reach the exporter, for example through a reverse proxy. Its path is the default of --web.route-prefix. "+
+		"All links are relative, so a proxy that removes a path needs neither flag.").PlaceHolder("URL").StringVar(&o.ExternalURL)
+	cmd.Flag("web.route-prefix", "Prefix of all paths, such as /chattonic for /chattonic/metrics. Default: the path of --web.external-url.").PlaceHolder("PATH").StringVar(&o.RoutePrefix)
 	cmd.Flag("web.teams-on-metrics", "Include all teams in /metrics. Switch it off if each team is scraped by /probe. Default: on.").Default("true").BoolVar(&o.TeamsOnMetrics)
-	cmd.Flag("web.status-page", "Serve status pages: the teams at /, and the operators and last API calls of a team at /teams/CODENAME. Default: on.").Default("true").BoolVar(&o.StatusPage)
+	cmd.Flag("web.status-page", "Serve pages for people: the teams at /, a team at /teams/CODENAME, and tiles for a wall at /wall. Default: on.").Default("true").BoolVar(&o.StatusPage)
 	cmd.Flag("web.max-scrapes", "Maximum number of concurrent scrapes; 0 for no limit. Above it /metrics and /probe answer 503.").Default("256").Int64Var(&o.MaxScrapes)
 	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case. Default: on.").Default("true").BoolVar(&o.EnableReload)
 	cmd.Flag("web.enable-pprof", "Serve Go profiles at /debug/pprof/. Default: off.").BoolVar(&o.Profiling)
@@ -131,6 +141,11 @@ func start(o Options) (*exporter, error) {
 	if o.MaxScrapes < 0 {
 		return nil, usage.Errorf("--web.max-scrapes must be 0, for no limit, or more")
 	}
+	prefix, err := cli.RoutePrefix(o.ExternalURL, o.RoutePrefix)
+	if err != nil {
+		return nil, err
+	}
+	o.RoutePrefix = prefix
 	registry := prometheus.NewRegistry()
 	metrics := collector.NewExporterMetrics(registry)
 	e := &exporter{Options: o, registry: registry, metrics: metrics, teams: teams.New(teams.Options{
@@ -207,7 +222,7 @@ func (e *exporter) handler() (http.Handler, error) {
 	o := web.Options{
 		Teams: e.teams, Registry: e.registry, Logger: e.Logger,
 		ScrapeTimeout: e.RequestTimeout, TimeoutOffset: e.TimeoutOffset, MaxScrapes: e.MaxScrapes,
-		TeamsOnMetrics: e.TeamsOnMetrics, Profiling: e.Profiling, Simulated: e.Simulated,
+		TeamsOnMetrics: e.TeamsOnMetrics, Profiling: e.Profiling, Simulator: e.Simulator, RoutePrefix: e.RoutePrefix,
 	}
 	if e.MaxScrapes > 0 {
 		o.MaxAwaited = maxAwaited
@@ -277,6 +292,11 @@ func Run(ctx context.Context, o Options) error {
 	reloads, stopReloads := context.WithCancel(ctx)
 	defer stopReloads()
 	reloadsDone := e.reloadOnSignals(reloads, hangups)
+	if o.Simulated {
+		scraping, stopScraping := context.WithCancel(ctx)
+		defer e.scrapeItself(scraping)()
+		defer stopScraping()
+	}
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, o.Listen, o.Slogger) }()
 	select {
@@ -303,6 +323,33 @@ func Run(ctx context.Context, o Options) error {
 	case <-shutdown.Done():
 	}
 	return err
+}
+
+// demoInterval is the time between two scrapes of a demo by itself.
+const demoInterval = 10 * time.Second
+
+// scrapeItself scrapes all teams until ctx ends, so that the pages of a demo have data without
+// Prometheus. It returns a function that waits for the end.
+func (e *exporter) scrapeItself(ctx context.Context) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(demoInterval)
+		defer ticker.Stop()
+		for {
+			scrape, cancel := context.WithTimeout(ctx, e.RequestTimeout)
+			active, release := e.teams.Teams()
+			collector.New(scrape, e.Logger, nil, active...).Fetch()
+			release()
+			cancel()
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return func() { <-done }
 }
 
 // closeUnused makes a server that shuts down close the connections without a

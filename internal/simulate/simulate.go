@@ -139,6 +139,9 @@ func serve(ctx context.Context, listener net.Listener, simulated *simulator.Serv
 
 // Demo is a simulated Chat-Tonic with a configuration of teams that ask it.
 type Demo struct {
+	// Control is the page to switch what happens.
+	Control http.Handler
+
 	address string
 	end     context.CancelFunc
 	ended   chan struct{}
@@ -160,8 +163,12 @@ var demoHours = map[string]string{
 	"billing": `, business_hours: {hours: [{days: [monday, tuesday, wednesday, thursday, friday], from: "08:00", to: "20:00"}]}`,
 }
 
-// StartDemo serves a simulated API on a free port of the loopback interface,
-// and says in the log that it is one. Close ends it.
+// demoNames are the teams' names on the pages.
+var demoNames = map[string]string{"sales": "Sales", "support": "Support", "billing": "Billing"}
+
+// StartDemo serves a simulated API on a free port of the loopback interface, and says in the
+// log that it is one. Close ends it. The exporter serves the page to switch what happens at
+// simulator/.
 func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
 	simulated, err := simulator.New(simulator.Options{Teams: demoTeams})
 	if err != nil {
@@ -172,8 +179,8 @@ func StartDemo(ctx context.Context, logger log.Logger) (*Demo, error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
-	d := &Demo{address: listener.Addr().String(), end: end, ended: make(chan struct{})}
-	level.Warn(logger).Log("msg", "DEMO: all data is simulated, no real Chat-Tonic is asked", "switch", "http://"+d.address+"/")
+	d := &Demo{Control: simulated.Control(), address: listener.Addr().String(), end: end, ended: make(chan struct{})}
+	level.Warn(logger).Log("msg", "DEMO: all data is simulated, no real Chat-Tonic is asked", "switch", "/simulator/")
 	go func() {
 		defer close(d.ended)
 		_ = serve(ctx, listener, simulated) // the exporter shows that no team answers
@@ -192,7 +199,7 @@ defaults:
 teams:
 `, d.address, demoToken)
 	for _, t := range demoTeams {
-		fmt.Fprintf(&file, "  - {codename: %s, thresholds: {queries_pending: %d}%s}\n", t.Codename, t.Operators/2, demoHours[t.Codename])
+		fmt.Fprintf(&file, "  - {codename: %s, display_name: %s, forecasts: true, thresholds: {queries_pending: %d}%s}\n", t.Codename, demoNames[t.Codename], t.Operators/2, demoHours[t.Codename])
 	}
 	return config.Parse("demo", []byte(file.String()))
 }

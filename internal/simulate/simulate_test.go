@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -380,7 +381,10 @@ func TestDemo(t *testing.T) {
 	demo, err := StartDemo(t.Context(), log.NewLogfmtLogger(&logged))
 	require.NoError(t, err)
 	address := demo.address
-	assert.Equal(t, fmt.Sprintf("level=warn msg=\"DEMO: all data is simulated, no real Chat-Tonic is asked\" switch=http://%s/\n", address), logged.String())
+	assert.Equal(t, "level=warn msg=\"DEMO: all data is simulated, no real Chat-Tonic is asked\" switch=/simulator/\n", logged.String())
+	control := httptest.NewRecorder()
+	demo.Control.ServeHTTP(control, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	assert.Contains(t, control.Body.String(), "Simulated Chat-Tonic")
 	assert.Regexp(t, `^127\.0\.0\.1:`, address, "the demo is for this machine alone")
 
 	c, err := demo.Load()

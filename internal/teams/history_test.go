@@ -75,14 +75,15 @@ func TestHistoryOfCalls(t *testing.T) {
 		h := NewHistory("24h", nil)
 		p := start(api, func(o *SharedOptions) { o.History = h; o.TTL = operatorsTTL(3 * time.Second) })
 		defer p.Close()
-		assert.Equal(t, Snapshot{Answers: map[chattonic.Endpoint]chattonic.Answer{}}, h.Snapshot())
+		assert.Empty(t, h.Snapshot().Calls)
+		assert.Empty(t, h.Snapshot().Operators)
 
 		first, err := p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
 		_, err = p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"operators 24h 0+1 false <nil>"}, texts(h.Snapshot().Calls, begin), "an answer that serves again is no call")
-		assert.Same(t, first, h.Snapshot().Answers[chattonic.EndpointOperators])
+		assert.Same(t, first, h.Snapshot().Operators["24h"])
 
 		broken := errors.New("broken")
 		api.say("24h", broken)
@@ -98,14 +99,15 @@ func TestHistoryOfCalls(t *testing.T) {
 			"operators today 8+1 false <nil>", "operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken", "operators 24h 0+1 false <nil>",
 		}, texts(s.Calls, begin))
 		assert.Equal(t, []string{"operators 24h 7+1 false broken", "dashboard 24h 1+1 false broken"}, texts(s.Failing, begin))
-		assert.Same(t, first, s.Answers[chattonic.EndpointOperators], "the last good answer for the window, and for no other")
+		assert.Same(t, first, s.Operators["24h"], "the last good answer for the window")
+		assert.NotSame(t, first, s.Operators["today"], "each window has its own")
 
 		api.say("24h", nil)
 		second, err := p.Read(t.Context(), chattonic.EndpointOperators, day)
 		require.NoError(t, err)
 		s = h.Snapshot()
 		assert.Equal(t, []string{"dashboard 24h 1+1 false broken"}, texts(s.Failing, begin), "what was overcome fails no more")
-		assert.Same(t, second, s.Answers[chattonic.EndpointOperators])
+		assert.Same(t, second, s.Operators["24h"])
 	})
 }
 
@@ -164,7 +166,7 @@ func TestSnapshotStaysAsItIs(t *testing.T) {
 	h.end(h.begin(chattonic.EndpointOperators, day), first, nil)
 	s := h.Snapshot()
 	h.end(h.begin(chattonic.EndpointOperators, day), second, nil)
-	assert.Same(t, first, s.Answers[chattonic.EndpointOperators])
+	assert.Same(t, first, s.Operators["24h"])
 	assert.Len(t, s.Calls, 1)
 }
 
@@ -221,4 +223,103 @@ func (s *scriptedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattoni
 		return s.Dashboard(ctx, w)
 	}
 	return s.Operators(ctx, w)
+}
+
+// answerOf returns an answer of operators in the given states at a time.
+func answerOf(at time.Time, waiting float64, assigned float64, states ...chattonic.Text) *chattonic.Operators {
+	a := &chattonic.Operators{QueryPending: chattonic.NumberOf(waiting)}
+	a.ReceivedAt = at
+	for i, state := range states {
+		a.Operators = append(a.Operators, chattonic.Operator{
+			ID: chattonic.Text(fmt.Sprint("id", i)), Status: state, QueryInProgress: chattonic.NumberOf(float64(i)), QueriesAssigned: chattonic.NumberOf(assigned),
+		})
+	}
+	return a
+}
+
+func (h *History) answered(a *chattonic.Operators, window string) {
+	h.end(h.begin(chattonic.EndpointOperators, chattonic.Window{Name: window}), a, nil)
+}
+
+func TestHistoryOfTheQueue(t *testing.T) {
+	begin := time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
+	h := NewHistory("24h", func() time.Time { return begin }, "online", "busy")
+	h.answered(answerOf(begin, 3, 0, "online", "BUSY", "away"), "24h")
+	h.answered(answerOf(begin, 99, 7, "online", "busy", "away"), "today")
+	h.answered(answerOf(begin.Add(time.Minute), 4, 0, "online", "away", "away"), "24h")
+	h.answered(answerOf(begin.Add(time.Minute), 99, 8, "online", "away", "away"), "today")
+	s := h.Snapshot()
+	assert.Equal(t, []Point{
+		{At: begin, Waiting: chattonic.NumberOf(3), InProgress: chattonic.NumberOf(3), AtWork: 2, Free: 1},
+		{At: begin.Add(time.Minute), Waiting: chattonic.NumberOf(4), InProgress: chattonic.NumberOf(3), AtWork: 1, Free: 1},
+	}, s.Trend, "of the first window alone")
+	assert.Equal(t, []Count{{begin, 21}, {begin.Add(time.Minute), 24}}, s.Assigned, "of the window today")
+	assert.Equal(t, map[chattonic.Text]time.Time{"id0": begin, "id1": begin.Add(time.Minute), "id2": begin}, s.Since)
+
+	h.answered(answerOf(begin.Add(2*time.Minute), 4, 0, "online"), "24h")
+	h.answered(answerOf(begin.Add(3*time.Minute), 4, 0, "online", "away"), "24h")
+	assert.Equal(t, map[chattonic.Text]time.Time{"id0": begin, "id1": begin.Add(3 * time.Minute)}, h.Snapshot().Since, "an operator who was not in an answer begins again")
+
+	omitted := &chattonic.Operators{Metadata: chattonic.Metadata{ReceivedAt: begin.Add(4 * time.Minute)}, Operators: []chattonic.Operator{{ID: "id0"}}}
+	h.answered(omitted, "24h")
+	assert.Equal(t, Point{At: begin.Add(4 * time.Minute)}, h.Snapshot().Trend[4], "what is omitted is no 0")
+}
+
+func TestHistoryOfTheQueueIsBounded(t *testing.T) {
+	begin := time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)
+	h := NewHistory("today", nil)
+	for i := range 12 * 3600 {
+		h.answered(answerOf(begin.Add(time.Duration(i)*time.Second), 1, float64(i), "online"), "today")
+	}
+	s := h.Snapshot()
+	end := begin.Add(12*time.Hour - time.Second)
+	for name, times := range map[string][]time.Time{"trend": pointTimes(s.Trend), "assigned": countTimes(s.Assigned)} {
+		assert.LessOrEqual(t, len(times), 2*int(TrendSpan/pointSpacing)+2, name)
+		assert.Equal(t, end, times[len(times)-1], name)
+		assert.WithinDuration(t, end.Add(-TrendSpan), times[0], 2*pointSpacing, name)
+	}
+	h.answered(answerOf(begin, 1, 1, "online"), "today")
+	assert.Len(t, h.Snapshot().Trend, 1, "the clock was set back")
+}
+
+func pointTimes(points []Point) (times []time.Time) {
+	for _, p := range points {
+		times = append(times, p.At)
+	}
+	return times
+}
+
+func countTimes(counts []Count) (times []time.Time) {
+	for _, c := range counts {
+		times = append(times, c.At)
+	}
+	return times
+}
+
+func TestScrapeInterval(t *testing.T) {
+	for name, test := range map[string]struct {
+		gaps []int // seconds
+		want time.Duration
+	}{
+		"no scrape":                      {nil, time.Minute},
+		"each half a minute":             {[]int{30, 30, 30}, 30 * time.Second},
+		"two servers":                    {[]int{10, 50, 10, 50, 10, 50, 10, 50, 10}, 50 * time.Second},
+		"after an outage":                {[]int{60, 60, 60, 60, 3600, 60}, time.Minute},
+		"faster than pages are updated":  {[]int{1, 1, 1}, 10 * time.Second},
+		"the last scrapes count, slower": {[]int{15, 15, 15, 15, 120, 120, 120, 120, 120, 120, 120, 120, 120}, 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Date(2021, 12, 1, 12, 0, 0, 0, time.UTC)
+			h := NewHistory("24h", func() time.Time { return now })
+			h.scraped(chattonic.EndpointOperators, "24h")
+			for _, gap := range test.gaps {
+				now = now.Add(time.Second)
+				h.scraped(chattonic.EndpointDashboard, "24h")
+				h.scraped(chattonic.EndpointOperators, "today")
+				now = now.Add(time.Duration(gap-1) * time.Second)
+				h.scraped(chattonic.EndpointOperators, "24h")
+			}
+			assert.Equal(t, test.want, h.Snapshot().ScrapeInterval)
+		})
+	}
 }

@@ -325,7 +325,7 @@ func (s *Set) Status() []Status {
 	defer s.mu.Unlock()
 	all := make([]Status, len(s.active))
 	for i, m := range s.active {
-		all[i] = Status{Team: m.team, History: m.history, Hours: m.config.BusinessHours, TTL: m.config.TTL}
+		all[i] = Status{Team: m.team, History: m.history, DisplayName: m.config.DisplayName, Forecasts: m.config.Forecasts, Hours: m.config.BusinessHours, TTL: m.config.TTL}
 	}
 	return all
 }

@@ -140,8 +140,8 @@ func TestWhatIsRememberedGoesWithItsTeam(t *testing.T) {
 	assert.Equal(t, []string{"globex", "acme"}, []string{before[0].Team.Codename, before[1].Team.Codename})
 	past := before[0].History.Snapshot()
 	assert.Len(t, past.Calls, 4)
-	require.NotNil(t, past.Answers[chattonic.EndpointOperators])
-	assert.Equal(t, "today", past.Answers[chattonic.EndpointOperators].Meta().Window.Name, "the first window")
+	require.NotNil(t, past.Operators["24h"])
+	require.NotNil(t, past.Dashboard["24h"])
 	assert.Empty(t, before[1].History.Snapshot().Calls, "of each team its own")
 
 	require.NoError(t, f.Apply(parse(t, url, "  - codename: acme\n  - {codename: globex, windows: [today]}")))

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"chattonic_exporter/chattonic"
@@ -34,27 +36,26 @@ func since(trend []teams.Point, d time.Duration) []teams.Point {
 // assignedBetween returns the number of queries assigned between two times, and whether it is
 // known. It is not known across midnight, when the count of the window today begins again.
 func assignedBetween(counts []teams.Count, from, to time.Time, tolerance time.Duration) (n float64, known bool) {
-	var first, last *teams.Count
-	for i := range counts {
-		c := &counts[i]
-		if c.At.Sub(to) > tolerance {
-			break
-		}
-		if first == nil && c.At.Sub(from).Abs() <= tolerance {
-			first = c
-		}
-		if first == nil {
-			continue
-		}
-		if last != nil && c.Value < last.Value {
-			return 0, false
-		}
-		last = c
-	}
-	if first == nil || to.Sub(last.At).Abs() > tolerance {
+	first, last := nearest(counts, from), nearest(counts, to)
+	if first < 0 || counts[first].At.Sub(from).Abs() > tolerance || counts[last].At.Sub(to).Abs() > tolerance {
 		return 0, false
 	}
-	return last.Value - first.Value, true
+	between := counts[first : last+1]
+	if !slices.IsSortedFunc(between, func(a, b teams.Count) int { return cmp.Compare(a.Value, b.Value) }) {
+		return 0, false
+	}
+	return counts[last].Value - counts[first].Value, true
+}
+
+// nearest returns the index of the count that is nearest to a time, or -1 if there is none.
+func nearest(counts []teams.Count, at time.Time) int {
+	best := -1
+	for i := range counts {
+		if best < 0 || counts[i].At.Sub(at).Abs() <= counts[best].At.Sub(at).Abs() {
+			best = i
+		}
+	}
+	return best
 }
 
 // meanWait estimates the mean time that a query waits, by Little's law: the queries waiting,

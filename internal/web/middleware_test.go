@@ -313,7 +313,7 @@ func TestPagesDoNotSpeakHTMLOfOthers(t *testing.T) {
 	codename, err := json.Marshal(evil)
 	require.NoError(t, err)
 	f := start(t, fmt.Sprintf("  - codename: %s\n  - codename: acme\n", codename), func(_ *simulator.Team, o *Options) {
-		o.Simulated, o.Profiling = true, true
+		o.Simulator, o.Profiling = http.NotFoundHandler(), true
 	})
 	require.NoError(t, f.api.SetFault("acme", chattonic.EndpointOperators, simulator.Fault{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -74,6 +74,8 @@ type pageOptions struct {
 	// Simulated means that the data is not real, and that there is a page at simulator/ to
 	// switch what happens.
 	Simulated bool
+	// RoutePrefix is the prefix of all paths.
+	RoutePrefix string
 	// Now is the clock for the age of data; nil means time.Now.
 	Now func() time.Time
 }
@@ -86,6 +88,7 @@ type basePage struct {
 	Simulated, TeamsOnMetrics bool
 	Now                       time.Time
 	request                   *http.Request
+	prefix                    string
 }
 
 // Title returns the title of pages without news.
@@ -93,7 +96,8 @@ func (basePage) Title() string { return "Chat-Tonic" }
 
 // Root returns the relative address of the page at /, so that links work below any path.
 func (p basePage) Root() string {
-	return strings.Repeat("../", max(0, strings.Count(p.request.URL.EscapedPath(), "/")-1))
+	below := strings.TrimPrefix(p.request.URL.EscapedPath(), p.prefix)
+	return strings.Repeat("../", max(0, strings.Count(below, "/")-1))
 }
 
 // Href returns the address of a page from this one. The parameters are names and values in
@@ -179,7 +183,7 @@ func statusPageHandlers(o pageOptions) map[string]http.HandlerFunc {
 func (p *statusPages) basePage(r *http.Request) basePage {
 	return basePage{
 		translator: newTranslator(r), Version: version.Info(), AssetsHash: assetsHash, Links: p.Links,
-		Simulated: p.Simulated, TeamsOnMetrics: p.TeamsOnMetrics, Now: p.Now(), request: r,
+		Simulated: p.Simulated, TeamsOnMetrics: p.TeamsOnMetrics, Now: p.Now(), request: r, prefix: p.RoutePrefix,
 	}
 }
 

@@ -438,6 +438,20 @@ func (q *queue) npsFigure(n npsTotal) figure {
 	return f
 }
 
+// dashboardTexts holds the numbers of the dashboard that a page shows: the key of their name
+// in the catalogues, and their metric without the prefix chattonic_dashboard_.
+var dashboardTexts = []struct{ text, metric string }{
+	{"csat", "csat"},
+	{"messages.received", "messages_received"},
+	{"messages.sent", "messages_sent"},
+	{"users.active", "active_users"},
+	{"users.new", "new_users"},
+	{"queries.pending", "queries/pending"},
+	{"queries.progress", "queries/in_progress"},
+	{"queries.resolved", "queries/resolved"},
+	{"queries.failed", "queries/failed"},
+}
+
 // dashboardFigures returns the numbers of the dashboard in a window.
 func (q *queue) dashboardFigures(window string) figures {
 	answer := q.history.Dashboard[window]
@@ -446,17 +460,7 @@ func (q *queue) dashboardFigures(window string) figures {
 	}
 	numbers := collector.DashboardNumbers(answer)
 	var list []figure
-	for _, f := range []struct{ text, metric string }{
-		{"csat", "csat"},
-		{"messages.received", "messages_received"},
-		{"messages.sent", "messages_sent"},
-		{"users.active", "active_users"},
-		{"users.new", "new_users"},
-		{"queries.pending", "queries/pending"},
-		{"queries.progress", "queries/in_progress"},
-		{"queries.resolved", "queries/resolved"},
-		{"queries.failed", "queries/failed"},
-	} {
+	for _, f := range dashboardTexts {
 		if v, present := numbers["chattonic_dashboard_"+f.metric]; present {
 			list = append(list, figure{Name: q.t.T(f.text), tableCell: q.t.cell(v)})
 		}

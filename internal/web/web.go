@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log"
@@ -63,8 +64,11 @@ type Options struct {
 	TeamsOnMetrics bool
 	// Profiling enables /debug/pprof/.
 	Profiling bool
-	// Simulated shows on the page at / that the data is not real.
-	Simulated bool
+	// Simulator is the page to switch what the simulated API does, served at simulator/. If
+	// it is not nil, the pages say that the data is not real.
+	Simulator http.Handler
+	// RoutePrefix is the prefix of all paths, such as /chattonic; empty means none.
+	RoutePrefix string
 	// Status returns the teams that the status pages at / and /teams/CODENAME show. If
 	// it is nil, there are no status pages and / is a landing page without teams.
 	Status func() []teams.Status
@@ -81,12 +85,12 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux, limited := http.NewServeMux(), limitScrapes(o.MaxScrapes)
+	mux, limited := &prefixedMux{http.NewServeMux(), o.RoutePrefix}, limitScrapes(o.MaxScrapes)
 	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(o.Registry, limited(m.metrics)))
 	mux.Handle("GET /probe", promhttp.InstrumentMetricHandler(o.Registry, limited(m.probe)))
-	mux.HandleFunc("GET /sd", h.discover)
-	mux.HandleFunc("GET /-/healthy", textHandler("healthy"))
-	mux.HandleFunc("GET /-/ready", textHandler("ready"))
+	mux.Handle("GET /sd", http.HandlerFunc(h.discover))
+	mux.Handle("GET /-/healthy", textHandler("healthy"))
+	mux.Handle("GET /-/ready", textHandler("ready"))
 	if err := m.registerPages(mux); err != nil {
 		return nil, err
 	}
@@ -94,28 +98,53 @@ func New(o Options) (http.Handler, error) {
 		mux.Handle("POST /-/reload", sameSite(http.HandlerFunc(h.reload)))
 	}
 	if o.Profiling {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		profiles := http.NewServeMux()
+		profiles.HandleFunc("GET /debug/pprof/", pprof.Index)
+		profiles.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		profiles.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		profiles.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		profiles.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.Handle("GET /debug/pprof/", http.StripPrefix(o.RoutePrefix, profiles))
+	}
+	if o.Simulator != nil {
+		mux.Handle("/simulator/", sameSite(http.StripPrefix(o.RoutePrefix+"/simulator", o.Simulator)))
+	}
+	if o.RoutePrefix != "" {
+		home := http.RedirectHandler(o.RoutePrefix+"/", http.StatusFound)
+		mux.ServeMux.Handle("GET /{$}", home)
+		mux.ServeMux.Handle("GET "+o.RoutePrefix, home)
 	}
 	return h.protect(mux), nil
 }
 
-// links returns the links of the page at /. It returns a new slice on each call because the
-// landing page of exporter-toolkit modifies it.
+// prefixedMux is a mux whose patterns stand below a prefix.
+type prefixedMux struct {
+	*http.ServeMux
+	prefix string
+}
+
+// Handle registers a handler for a pattern without the prefix.
+func (m *prefixedMux) Handle(pattern string, handler http.Handler) {
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		method, path = "", pattern
+	}
+	m.ServeMux.Handle(strings.TrimSpace(method+" "+m.prefix+path), handler)
+}
+
+// links returns the links of the page at /, relative to it. It returns a new slice on each
+// call because the landing page of exporter-toolkit modifies it.
 func links() []toolkit.LandingLinks {
 	return []toolkit.LandingLinks{
-		{Address: "/metrics", Text: "Metrics", Description: "of the exporter and, unless disabled, of all teams"},
-		{Address: "/sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME returns the metrics of one team"},
-		{Address: "/-/healthy", Text: "Health", Description: "whether the exporter is running"},
-		{Address: "/-/ready", Text: "Readiness", Description: "whether it can be scraped"},
+		{Address: "metrics", Text: "Metrics", Description: "of the exporter and, unless disabled, of all teams"},
+		{Address: "sd", Text: "Teams", Description: "for Prometheus HTTP service discovery; /probe?target=CODENAME returns the metrics of one team"},
+		{Address: "-/healthy", Text: "Health", Description: "whether the exporter is running"},
+		{Address: "-/ready", Text: "Readiness", Description: "whether it can be scraped"},
 	}
 }
 
 // registerPages registers the pages for browsers: the status pages, or a landing page.
-func (m *metricsHandler) registerPages(mux *http.ServeMux) error {
+func (m *metricsHandler) registerPages(mux *prefixedMux) error {
 	if m.Status == nil {
 		landing, err := m.landingPage()
 		if err != nil {
@@ -124,9 +153,9 @@ func (m *metricsHandler) registerPages(mux *http.ServeMux) error {
 		mux.Handle("GET /{$}", landing)
 		return nil
 	}
-	o := pageOptions{Teams: m.Status, Links: links(), TeamsOnMetrics: m.TeamsOnMetrics, Simulated: m.Simulated, Now: m.Now}
+	o := pageOptions{Teams: m.Status, Links: links(), TeamsOnMetrics: m.TeamsOnMetrics, Simulated: m.Simulator != nil, RoutePrefix: m.RoutePrefix, Now: m.Now}
 	if m.Profiling {
-		o.Links = append(o.Links, toolkit.LandingLinks{Address: "/debug/pprof/", Text: "Profiles", Description: "memory and CPU profiles of the exporter"})
+		o.Links = append(o.Links, toolkit.LandingLinks{Address: "debug/pprof/", Text: "Profiles", Description: "memory and CPU profiles of the exporter"})
 	}
 	for pattern, handler := range statusPageHandlers(o) {
 		mux.Handle(pattern, m.compress(handler))
@@ -141,12 +170,24 @@ func (h *handler) landingPage() (http.Handler, error) {
 		Version:     version.Info(),
 		Profiling:   strconv.FormatBool(h.Profiling),
 		Links:       links(),
+		RoutePrefix: landingPrefix,
 	}
-	if h.Simulated {
+	if h.Simulator != nil {
 		c.ExtraHTML = `<p><strong>All data is simulated: this exporter runs with --demo and does not call Chat-Tonic.</strong></p>`
 	}
-	return toolkit.NewLandingPage(c)
+	page, err := toolkit.NewLandingPage(c)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = landingPrefix // the only path that the page answers
+		page.ServeHTTP(w, r)
+	}), nil
 }
+
+// landingPrefix makes the links of the landing page relative, so that they work below any
+// path.
+const landingPrefix = "./"
 
 // metrics serves /metrics: the metrics of the exporter and, if enabled, of all teams.
 func (m *metricsHandler) metrics(w http.ResponseWriter, r *http.Request) {

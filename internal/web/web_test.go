@@ -454,7 +454,7 @@ func TestProfilesAreForThoseWhoAskForThem(t *testing.T) {
 
 func TestLandingPageSaysWhatIsSimulated(t *testing.T) {
 	assert.NotContains(t, start(t, allTeams, nil).get(t, "/"), "simulated")
-	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Simulated = true })
+	f := start(t, allTeams, func(_ *simulator.Team, o *Options) { o.Simulator = http.NotFoundHandler() })
 	assert.Contains(t, f.get(t, "/"), "All data is simulated")
 }
 

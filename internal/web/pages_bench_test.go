@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func TestManyTeamsAreShownSoon(t *testing.T) {
 	assert.Less(t, time.Since(begin), 45*time.Second)
 	page := w.Body.String()
 	assert.Len(t, rows(t, page, "teams"), 1000)
-	assert.Contains(t, page, "1000 teams: 900 answering, 100 failing</p>")
+	assert.Equal(t, 1000, strings.Count(page, "<tr role=\"row\" data-key="))
 }
 
 func BenchmarkPages(b *testing.B) {
