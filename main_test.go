@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -549,7 +550,9 @@ func TestServeDemo(t *testing.T) {
 
 	_, landing := get(t, e.url+"/")
 	assert.Contains(t, landing, "All data is simulated")
-	assert.Regexp(t, `level=warn .*msg="DEMO: all data is simulated, no real Chat-Tonic is asked" switch=http://127\.0\.0\.1:`, e.stderr.String())
+	assert.Regexp(t, `level=warn .*msg="DEMO: all data is simulated, no real Chat-Tonic is asked" switch=/simulator/`, e.stderr.String())
+	_, control := get(t, e.url+"/simulator/")
+	assert.Contains(t, control, "Simulated Chat-Tonic")
 	e.stop(t)
 	_, err := client.Get(e.url)
 	require.ErrorContains(t, err, "connection refused")
@@ -1052,10 +1055,10 @@ func TestStatusPage(t *testing.T) {
 	path := file(t, "teams.yml", api.config("acme"))
 	shown := startExporter(t, "--config.file="+path)
 	_, page := get(t, shown.url+"/")
-	assert.Contains(t, page, "1 team: 0 answering, 0 failing, 1 not scraped yet")
+	assert.Contains(t, page, "acme: no data yet")
 	_, _ = get(t, shown.url+"/metrics")
 	_, page = get(t, shown.url+"/")
-	assert.Contains(t, page, "1 team: 1 answering, 0 failing</p>")
+	assert.Contains(t, page, "0 waiting. The team is within its limit.")
 	status, page := get(t, shown.url+"/teams/acme")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, page, "Chamo Operator")
@@ -1066,6 +1069,30 @@ func TestStatusPage(t *testing.T) {
 	_, page = get(t, hidden.url+"/")
 	assert.Contains(t, page, "Prometheus metrics of Chat-Tonic teams")
 	assert.NotContains(t, page, "acme")
+}
+
+// TestDemoScrapesItself checks that the pages of a demo have data without Prometheus, and that
+// its scenarios can be switched below a prefix.
+func TestDemoScrapesItself(t *testing.T) {
+	e := startExporter(t, "--demo", "--web.external-url=http://example.org/chat/")
+	assert.Eventually(t, func() bool {
+		_, page := get(t, e.url+"/chat/")
+		return strings.Count(page, "data-received=") == 3
+	}, waitTimeout, 10*time.Millisecond)
+	resp, err := client.PostForm(e.url+"/chat/simulator/scenario", url.Values{"team": {"sales"}, "name": {"backlog"}})
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, "team sales: scenario backlog is active\n", string(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url+"/chat/simulator/scenario?name=quiet", http.NoBody)
+	require.NoError(t, err)
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	foreign, err := client.Do(req)
+	require.NoError(t, err)
+	defer foreign.Body.Close()
+	assert.Equal(t, http.StatusForbidden, foreign.StatusCode, "a page of another site must not switch anything")
+	e.stop(t)
 }
 
 // hiddenToken is the token that TestTokenIsNowhere searches for.
