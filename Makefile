@@ -121,6 +121,10 @@ browser:
 e2e: build $(PROMETHEUS) $(HELM) browser ## Test what is in deploy/ with the real Prometheus and Alertmanager, and the pages with Chromium
 	cd $(E2E_MODULE) && CGO_ENABLED=0 go test -count=1 -timeout 10m $(TESTFLAGS) ./...
 
+.PHONY: screenshots
+screenshots: browser ## Make the pictures of the pages in the README again
+	cd $(E2E_MODULE) && SCREENSHOTS=1 CGO_ENABLED=0 go test -count=1 -run '^TestScreenshots$$' .
+
 .PHONY: stack
 stack: build $(PROMETHEUS) ## Run simulator, exporter, Prometheus and Alertmanager from the files in deploy/
 	CGO_ENABLED=0 go build -C $(E2E_MODULE) -o $(CURDIR)/bin/ ./cmd/stack

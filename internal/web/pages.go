@@ -220,7 +220,7 @@ func (p overviewPage) Title() string {
 	case p.Worst == nil:
 		return "Chat-Tonic"
 	case p.Worst.Shown <= near:
-		return p.Worst.Short()
+		return p.Worst.TabTitle()
 	default:
 		return p.Waiting.Text + " · Chat-Tonic"
 	}

@@ -115,7 +115,7 @@ func newTeamPage(base basePage, status teams.Status, window string) *teamPage {
 }
 
 // Title returns the news about the team for a tab's title.
-func (t *teamPage) Title() string { return t.Short() }
+func (t *teamPage) Title() string { return t.TabTitle() }
 
 // Sparkline draws the last hours in detail.
 func (t *teamPage) Sparkline() sparkline { return t.sparkline(2 * time.Minute) }

@@ -170,6 +170,20 @@ func (q *queue) Word(s state) string {
 // FreshWord returns what is to be said while the data is current.
 func (q *queue) FreshWord() string { return q.Word(q.Fresh) }
 
+// shortQueue is a queue whose words have no numbers, for the tiles of a wall.
+type shortQueue struct{ *queue }
+
+// Short returns the queue with words that have room on a tile.
+func (q *queue) Short() shortQueue { return shortQueue{q} }
+
+// FreshWord returns what is to be said while the data is current.
+func (q shortQueue) FreshWord() string {
+	if q.Fresh == aboveLimit && q.waiting > q.Limit {
+		return q.t.T("state.above.short")
+	}
+	return q.queue.FreshWord()
+}
+
 // OldWord returns what is to be said when the data is old. The script updates the age in it.
 func (q *queue) OldWord() template.HTML {
 	age := `<span class="age">` + q.t.Age(q.now.Sub(q.Received)) + `</span>`
@@ -223,8 +237,8 @@ func (q *queue) News() string {
 	}
 }
 
-// Short returns the news about the team for a tab's title, such as "51 · Support".
-func (q *queue) Short() string {
+// TabTitle returns the news about the team for a tab's title, such as "51 · Support".
+func (q *queue) TabTitle() string {
 	if q.Shown == unknown || q.Shown == old {
 		return q.Shown.Sign() + " · " + q.Name
 	}
