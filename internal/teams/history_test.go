@@ -226,7 +226,7 @@ func (s *scriptedAPI) Read(ctx context.Context, e chattonic.Endpoint, w chattoni
 }
 
 // answerOf returns an answer of operators in the given states at a time.
-func answerOf(at time.Time, waiting float64, assigned float64, states ...chattonic.Text) *chattonic.Operators {
+func answerOf(at time.Time, waiting, assigned float64, states ...chattonic.Text) *chattonic.Operators {
 	a := &chattonic.Operators{QueryPending: chattonic.NumberOf(waiting)}
 	a.ReceivedAt = at
 	for i, state := range states {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/collector"
@@ -147,9 +148,9 @@ func TestSparkline(t *testing.T) {
 		for _, xy := range regexp.MustCompile(`[ML]([\d.]+) ([\d.]+)`).FindAllStringSubmatch(path[2], -1) {
 			var x, y float64
 			_, err := fmt.Sscan(xy[1], &x)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			_, err = fmt.Sscan(xy[2], &y)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			assert.True(t, x >= 0 && x <= sparklineWidth && y >= 0 && y <= sparklineHeight, xy[0])
 		}
 	}
@@ -162,7 +163,7 @@ func TestPageWindow(t *testing.T) {
 	settings := collector.Settings{}
 	for _, name := range []string{"24h", "today", "1h"} {
 		w, err := calendar.ParseWindow(name)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		settings.Windows = append(settings.Windows, w)
 	}
 	team := collector.NewTeam(settings)

@@ -34,9 +34,6 @@ func (s state) String() string {
 	return [...]string{"unattended", "above", "unknown", "old", "near", "well", "off", "closed"}[s]
 }
 
-// alarm reports whether somebody must act.
-func (s state) alarm() bool { return s <= aboveLimit }
-
 // Sign returns the sign of the state, which tells it apart without its colour.
 func (s state) Sign() string {
 	return [...]string{"▲", "▲", "?", "◌", "●", "✓", "–", "☾"}[s]

@@ -90,7 +90,7 @@ func newTeamPage(base basePage, status teams.Status, window string) *teamPage {
 		Resolved:  q.resolved(pageWindow(status.Team, window)),
 		Collected: slices.Contains(status.Team.Collectors, chattonic.EndpointOperators), Names: !status.Team.HideOperatorNames, Columns: columns,
 	}
-	t.basePage.Now = q.now
+	t.Now = q.now
 	for _, w := range status.Team.Windows {
 		t.Windows = append(t.Windows, w.Name())
 	}
