@@ -268,11 +268,12 @@ func TestHistoryOfTheQueue(t *testing.T) {
 func TestHistoryOfTheQueueIsBounded(t *testing.T) {
 	begin := time.Date(2021, 12, 1, 0, 0, 0, 0, time.UTC)
 	h := NewHistory("today", nil)
-	for i := range 12 * 3600 {
-		h.answered(answerOf(begin.Add(time.Duration(i)*time.Second), 1, float64(i), "online"), "today")
+	const step = 2 * time.Second
+	for i := range int(4 * time.Hour / step) {
+		h.answered(answerOf(begin.Add(time.Duration(i)*step), 1, float64(i), "online"), "today")
 	}
 	s := h.Snapshot()
-	end := begin.Add(12*time.Hour - time.Second)
+	end := begin.Add(4*time.Hour - step)
 	for name, times := range map[string][]time.Time{"trend": pointTimes(s.Trend), "assigned": countTimes(s.Assigned)} {
 		assert.LessOrEqual(t, len(times), 2*int(TrendSpan/pointSpacing)+2, name)
 		assert.Equal(t, end, times[len(times)-1], name)
