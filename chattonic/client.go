@@ -136,6 +136,9 @@ func New(baseURL, codename string, options ...Option) (*Client, error) {
 	}
 	WithHTTPClient(http.DefaultClient)(c)
 	for _, option := range options {
+		if option == nil {
+			continue
+		}
 		option(c)
 	}
 	if err := CheckToken(c.token); err != nil {
@@ -172,6 +175,9 @@ func ParseBaseURL(text string) (*url.URL, error) {
 // deadline of ctx. Without a deadline it does not retry. It passes the answer to
 // decode.
 func (c *Client) get(ctx context.Context, e Endpoint, path string, window Window, query [][2]string, decode func(response) error) error {
+	if window.End.Before(window.Start) {
+		return Error{Endpoint: e, Cause: CauseRequest, Detail: "the window ends before it begins: check its Start and End"}
+	}
 	query = append(query, [2]string{"startDate", formatDate(window.Start)}, [2]string{"endDate", formatDate(window.End)})
 	target := *c.base.JoinPath(path)
 	target.RawQuery = encodeQuery(query)

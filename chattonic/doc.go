@@ -7,4 +7,7 @@
 //
 // The API documents neither the unit of its durations nor the scale of its scores, so
 // the package returns numbers unchanged.
+//
+// The module has no public address, so other modules import this package from a copy of the
+// repository: by a replace directive, or by a rename of the module.
 package chattonic

@@ -1,6 +1,7 @@
 package chattonic
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -27,6 +28,14 @@ func (n Number) String() string {
 	return strconv.FormatFloat(n.value, 'f', -1, 64)
 }
 
+// MarshalJSON returns the number as JSON, or null if it is absent.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if !n.present {
+		return []byte("null"), nil
+	}
+	return []byte(strconv.FormatFloat(n.value, 'g', -1, 64)), nil
+}
+
 // Timestamp is an optional point in time in an answer. Its zero value is absent.
 type Timestamp struct{ seconds Number }
 
@@ -37,6 +46,25 @@ func timestampOf(milliseconds float64) Timestamp { return Timestamp{NumberOf(mil
 
 // Float64 returns the seconds since 1970-01-01 UTC, and whether the time is present.
 func (t Timestamp) Float64() (seconds float64, present bool) { return t.seconds.Float64() }
+
+// Time returns the time in UTC, to the millisecond, and whether it is present.
+func (t Timestamp) Time() (at time.Time, present bool) {
+	seconds, present := t.Float64()
+	if !present {
+		return at, false
+	}
+	return time.UnixMilli(int64(math.Round(seconds * 1e3))).UTC(), true
+}
+
+// MarshalJSON returns the time as the API writes it, such as "2021-12-01T11:30:00.000Z", or
+// null if it is absent.
+func (t Timestamp) MarshalJSON() ([]byte, error) {
+	at, present := t.Time()
+	if !present {
+		return []byte("null"), nil
+	}
+	return []byte(at.Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
 
 // Text is a string in an answer. It is empty if the API omits it.
 type Text string

@@ -1,6 +1,7 @@
 package chattonic_test
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -106,4 +107,30 @@ func TestTimestampOf(t *testing.T) {
 	seconds, present := chattonic.TimestampOf(time.Date(2021, 11, 1, 0, 0, 0, 250_999_999, zone)).Float64()
 	assert.True(t, present)
 	assert.Equal(t, 1635735600.25, seconds)
+}
+
+func TestAnswersAsJSON(t *testing.T) {
+	o := chattonic.Operator{ID: "a", DisplayName: "Ana", NPS: chattonic.NumberOf(-33.5), LastConnection: chattonic.TimestampOf(time.Date(2021, 12, 1, 11, 30, 0, 5e6, time.UTC))}
+	text, err := json.Marshal(chattonic.Operators{Operators: []chattonic.Operator{o}, QueryPending: chattonic.NumberOf(1e21)})
+	require.NoError(t, err)
+	for _, want := range []string{`"_id":"a"`, `"displayName":"Ana"`, `"nps":-33.5`, `"queriesResolved":null`, `"lastConnection":"2021-12-01T11:30:00.005Z"`, `"queryPending":1e+21`} {
+		assert.Contains(t, string(text), want)
+	}
+	text, err = json.Marshal(chattonic.Operator{})
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"lastConnection":null`)
+	_, present := chattonic.Timestamp{}.Time()
+	assert.False(t, present)
+}
+
+func TestWindowThatEndsBeforeItBegins(t *testing.T) {
+	client, err := chattonic.New("http://127.0.0.1:1", "acme", nil, chattonic.WithToken("secret"))
+	require.NoError(t, err, "an option may be nil")
+	now := time.Now()
+	for name, request := range map[string]func(w chattonic.Window) error{
+		"operators": func(w chattonic.Window) error { _, err := client.Operators(t.Context(), w); return err },
+		"export":    func(w chattonic.Window) error { return client.ExportNPS(t.Context(), w, chattonic.UserTypes()[0]) },
+	} {
+		require.ErrorContains(t, request(chattonic.Window{Start: now, End: now.Add(-time.Millisecond)}), "the window ends before it begins", name)
+	}
 }
