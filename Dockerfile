@@ -23,7 +23,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     make build VERSION="$VERSION" REVISION="$REVISION" BRANCH="$BRANCH" BUILD_DATE="$BUILD_DATE"
 
 # Has CA certificates and an unprivileged user, but no shell.
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="chattonic_exporter" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.created="$BUILD_DATE" \
-      org.opencontainers.image.base.name="gcr.io/distroless/static-debian12:nonroot"
+      org.opencontainers.image.base.name="gcr.io/distroless/static-debian13:nonroot"
 
 COPY --from=build /src/chattonic_exporter /bin/chattonic_exporter
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -276,7 +277,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer e.teams.Close()
-	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	e.registry.MustRegister(goCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := e.handler()
 	if err != nil {
 		return err
@@ -323,6 +324,14 @@ func Run(ctx context.Context, o Options) error {
 	case <-shutdown.Done():
 	}
 	return err
+}
+
+// goCollector returns the collector of the Go runtime. The default one has a gauge
+// go_memstats_alloc_bytes and a counter go_memstats_alloc_bytes_total, which OpenMetrics takes
+// for one family that comes twice.
+func goCollector() prometheus.Collector {
+	return collectors.NewGoCollector(collectors.WithGoCollectorMemStatsMetricsDisabled(),
+		collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/(gc/heap/(allocs|goal|live):bytes|memory/classes/(heap/objects|heap/unused|total):bytes)$`)}))
 }
 
 // demoInterval is the time between two scrapes of a demo by itself.
