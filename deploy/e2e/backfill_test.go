@@ -110,7 +110,7 @@ func TestBackfillReachesPrometheus(t *testing.T) {
 	assert.Equal(t, sha256.Sum256([]byte(readText(t, whole))), sha256.Sum256([]byte(readText(t, resumed))), "a run that was killed and resumed writes the same file")
 
 	data := filepath.Join(dir, "data")
-	require.Contains(t, tool(t, "promtool", "tsdb", "create-blocks-from", "openmetrics", resumed, data), "NUM SAMPLES")
+	require.Contains(t, tool(t, "promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=168h", resumed, data), "NUM SAMPLES")
 	listen = "127.0.0.1:" + freePort(t)
 	background(t, exec.Command(filepath.Join(tools(t), "prometheus"), "--config.file", writeText(t, filepath.Join(dir, "prometheus.yml"), "{}\n"),
 		"--storage.tsdb.path", data, "--storage.tsdb.retention.time", "20y", "--web.listen-address", listen))
