@@ -81,6 +81,7 @@ test: ## Run the tests, with the race detector where a C compiler is at hand
 	go build -race runtime/cgo 2>/dev/null || \
 		{ race=; echo "Without cgo and a working C compiler the tests run without the race detector."; }; \
 	set -x; go test $$race -shuffle=on -coverprofile=coverage.out $(TESTFLAGS) $(PACKAGES)
+	$(if $(filter ./...,$(PACKAGES)),cd dashboards && go test -shuffle=on ./...)
 
 .PHONY: lint
 lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
@@ -89,6 +90,7 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 	go mod tidy -diff
 	go vet ./...
 	$(LINT) run
+	cd dashboards && go vet ./... && ../$(LINT) run --config ../.golangci.yml
 	cd $(E2E_MODULE) && export CGO_ENABLED=0 && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
 
 # Builds the tools of a separate module, whose dependencies are not those of the
@@ -129,6 +131,14 @@ screenshots: browser ## Make the pictures of the pages in the README again
 stack: build $(PROMETHEUS) ## Run simulator, exporter, Prometheus and Alertmanager from the files in deploy/
 	CGO_ENABLED=0 go build -C $(E2E_MODULE) -o $(CURDIR)/bin/ ./cmd/stack
 	cd $(E2E_MODULE) && exec ../../bin/stack
+
+.PHONY: dashboards
+dashboards: ## Make the JSON of the Grafana dashboards from their code
+	cd dashboards && go run .
+
+.PHONY: demo-history
+demo-history: build $(PROMETHEUS) ## Run the demo with a past week in Prometheus, without containers; takes some minutes (DAYS=7)
+	DAYS=$(or $(DAYS),7) deploy/demo-history
 
 .PHONY: fmt
 fmt: $(LINT) ## Format the code

@@ -1,7 +1,6 @@
-// Package dashboards holds the Grafana dashboards, which are the JSON files
-// beside its tests. The tests hold them to the metrics that there are, to what
-// Grafana 9.4 knows, and to what all four have in common.
-package dashboards
+// The tests hold the JSON files to the metrics that there are, to what Grafana 10 knows, and to
+// what all dashboards have in common.
+package main_test
 
 import (
 	"encoding/json"
@@ -20,8 +19,12 @@ import (
 	"chattonic_exporter/collector"
 )
 
-// uids are the dashboards, whose files are called like them.
-var uids = []string{"chattonic-exporter", "chattonic-operators", "chattonic-team", "chattonic-wallboard"}
+// uids are the dashboards, whose files are called like them. Those in other languages have a
+// suffix.
+var uids = []string{
+	"chattonic-exporter", "chattonic-operators-es", "chattonic-operators-pt", "chattonic-operators", "chattonic-team-es", "chattonic-team-pt", "chattonic-team",
+	"chattonic-wallboard-es", "chattonic-wallboard-pt", "chattonic-wallboard",
+}
 
 // object is a JSON object: the tests look at keys that no struct would name.
 type object = map[string]any
@@ -41,6 +44,7 @@ type dashboard struct {
 		Type        string   `json:"type"`
 		Tags        []string `json:"tags"`
 		IncludeVars bool     `json:"includeVars"`
+		KeepTime    bool     `json:"keepTime"`
 	} `json:"links"`
 	Annotations struct {
 		List []struct {
@@ -52,6 +56,17 @@ type dashboard struct {
 	} `json:"templating"`
 	Panels []panel `json:"panels"`
 }
+
+// english reports whether the texts of a dashboard are English.
+func (d *dashboard) english() bool {
+	return !strings.HasSuffix(d.UID, "-es") && !strings.HasSuffix(d.UID, "-pt")
+}
+
+// suffix is what uids and tags of the language of a dashboard end with.
+func (d *dashboard) suffix() string { return strings.TrimPrefix(d.Tags[0], "chattonic") }
+
+// base is the uid in English.
+func (d *dashboard) base() string { return strings.TrimSuffix(d.UID, d.suffix()) }
 
 type variable struct {
 	Name       string `json:"name"`
@@ -74,6 +89,11 @@ type panel struct {
 	FieldConfig struct {
 		Defaults struct {
 			Unit       string     `json:"unit"`
+			NoValue    string     `json:"noValue"`
+			Color      object     `json:"color"`
+			Mappings   []object   `json:"mappings"`
+			Min        *float64   `json:"min"`
+			Max        *float64   `json:"max"`
 			Thresholds thresholds `json:"thresholds"`
 			Custom     object     `json:"custom"`
 			Links      []dataLink `json:"links"`
@@ -86,13 +106,17 @@ type panel struct {
 			Properties []property `json:"properties"`
 		} `json:"overrides"`
 	} `json:"fieldConfig"`
-	Targets         []target `json:"targets"`
-	Transformations []struct {
-		ID      string `json:"id"`
-		Options struct {
-			RenameByName map[string]string `json:"renameByName"`
-		} `json:"options"`
-	} `json:"transformations"`
+	Targets         []target         `json:"targets"`
+	Transformations []transformation `json:"transformations"`
+	Interval        string           `json:"interval"`
+}
+
+type transformation struct {
+	ID      string `json:"id"`
+	Options struct {
+		RenameByName map[string]string `json:"renameByName"`
+		IndexByName  map[string]int    `json:"indexByName"`
+	} `json:"options"`
 }
 
 type grid struct{ X, Y, W, H int }
@@ -121,6 +145,7 @@ type target struct {
 	Instant    bool   `json:"instant"`
 	Range      bool   `json:"range"`
 	Format     string `json:"format"`
+	Interval   string `json:"interval"`
 }
 
 // all returns the dashboards.
@@ -170,7 +195,7 @@ func TestFiles(t *testing.T) {
 	for _, uid := range uids {
 		want = append(want, uid+".json")
 	}
-	assert.Equal(t, want, files)
+	assert.ElementsMatch(t, want, files)
 }
 
 func TestFrame(t *testing.T) {
@@ -179,10 +204,10 @@ func TestFrame(t *testing.T) {
 		t.Run(d.UID, func(t *testing.T) {
 			assert.Equal(t, d.file, d.UID+".json")
 			assert.NotEmpty(t, d.Description)
-			assert.False(t, titles[d.Title], "the title is taken")
-			titles[d.Title] = true
+			assert.False(t, titles[d.Title+d.suffix()], "the title is taken")
+			titles[d.Title+d.suffix()] = true
 			assert.Nil(t, d.ID, "an id belongs to one Grafana")
-			assert.Equal(t, 37, d.SchemaVersion, "the one of Grafana 9.4, which later ones migrate")
+			assert.Equal(t, 38, d.SchemaVersion, "the one of Grafana 10.0, which later ones migrate")
 			assert.Equal(t, "browser", d.Timezone)
 			assert.Equal(t, "30s", d.Refresh)
 			for _, key := range []string{"__inputs", "__requires", "__elements", "libraryPanel"} {
@@ -200,12 +225,19 @@ func TestLinks(t *testing.T) {
 			require.Len(t, d.Links, 1)
 			assert.Equal(t, "dashboards", d.Links[0].Type)
 			assert.Equal(t, d.Tags, d.Links[0].Tags, "the tag is the one that all have")
-			assert.Equal(t, []string{"chattonic"}, d.Tags)
+			assert.Equal(t, strings.HasSuffix(d.UID, "-es"), d.Tags[0] == "chattonic-es")
+			assert.Equal(t, strings.HasSuffix(d.UID, "-pt"), d.Tags[0] == "chattonic-pt")
 			assert.True(t, d.Links[0].IncludeVars)
+			assert.True(t, d.Links[0].KeepTime)
 
 			for _, l := range dataLinks(t, d) {
 				path, query, _ := strings.Cut(l.URL, "?")
 				assert.Contains(t, uids, strings.TrimPrefix(path, "/d/"))
+				assert.True(t, strings.HasSuffix(path, d.suffix()), "%s leaves the language", l.URL)
+				assert.Contains(t, query, "${__url_time_range}", "%s does not keep the time range", l.URL)
+				for _, value := range regexp.MustCompile(`=\$\{__[^}]*\}`).FindAllString(query, -1) {
+					assert.Contains(t, value, ":percentencode}", "%s does not encode a value", l.URL)
+				}
 				for _, name := range []string{"datasource", "team", "window"} {
 					carried := strings.Contains(query, "${"+name+":queryparam}") || strings.Contains(query, "var-"+name+"=")
 					assert.True(t, carried, "%s does not carry %s", l.URL, name)
@@ -264,11 +296,13 @@ func TestPanels(t *testing.T) {
 				assert.NotEmpty(t, p.Description, p.Title)
 				assert.NotEmpty(t, p.FieldConfig.Defaults.Unit, p.Title)
 				assertThresholds(t, p)
+				assertInterval(t, p)
 				require.NotEmpty(t, p.Targets, p.Title)
 				refs := make(map[string]bool)
 				for _, target := range p.Targets {
 					assert.NotEqual(t, target.Instant, target.Range, "%s %s", p.Title, target.RefID)
-					assert.Equal(t, p.Type == "table", target.Format == "table", "%s %s", p.Title, target.RefID)
+					tiles := slices.ContainsFunc(p.Transformations, func(tr transformation) bool { return tr.ID == "rowsToFields" })
+					assert.Equal(t, p.Type == "table" || tiles, target.Format == "table", "%s %s", p.Title, target.RefID)
 					assert.False(t, refs[target.RefID], "%s has two %s", p.Title, target.RefID)
 					refs[target.RefID] = true
 					// A range would show the last value from before a failure as
@@ -280,6 +314,21 @@ func TestPanels(t *testing.T) {
 		})
 	}
 }
+
+// assertInterval holds that rates have several scrapes at any data source: Grafana takes its
+// interval for $__rate_interval.
+func assertInterval(t *testing.T, p panel) {
+	t.Helper()
+	for _, target := range p.Targets {
+		if target.Range {
+			assert.Equal(t, "1m", p.Interval, p.Title)
+			assert.Equal(t, "1m", target.Interval, p.Title)
+		}
+	}
+}
+
+// goodColour is the colour that says that all is well.
+const goodColour = "#37872D"
 
 func assertThresholds(t *testing.T, p panel) {
 	t.Helper()
@@ -297,6 +346,7 @@ func assertThresholds(t *testing.T, p panel) {
 		assert.Equal(t, "absolute", th.Mode, p.Title)
 		require.NotEmpty(t, th.Steps, p.Title)
 		assert.Nil(t, th.Steps[0].Value, "%s: the first colour is for all below the second", p.Title)
+		assert.Contains(t, []string{"transparent", "#8F5BD6"}, th.Steps[0].Color, "%s: the first colour is that of no data", p.Title)
 		for i, step := range th.Steps {
 			assert.NotEmpty(t, step.Color, p.Title)
 			if i > 0 {
@@ -307,10 +357,10 @@ func assertThresholds(t *testing.T, p panel) {
 	}
 }
 
-// known is what Grafana 9.4 and later know of the panels it ships: options, and
+// known is what Grafana 10.0 and later know of the panels it ships: options, and
 // the custom options of fields.
 var known = map[string]struct{ options, custom []string }{
-	"stat": {options: []string{"colorMode", "graphMode", "justifyMode", "orientation", "reduceOptions", "text", "textMode"}},
+	"stat": {options: []string{"colorMode", "graphMode", "justifyMode", "orientation", "percentChangeColorMode", "reduceOptions", "showPercentChange", "textMode", "wideLayout"}},
 	"timeseries": {
 		options: []string{"legend", "tooltip"},
 		custom: []string{
@@ -318,12 +368,11 @@ var known = map[string]struct{ options, custom []string }{
 			"stacking", "thresholdsStyle",
 		},
 	},
-	// Later ones turn displayMode into their cellOptions.
 	"table": {
-		options: []string{"footer", "showHeader", "sortBy"},
-		custom:  []string{"align", "displayMode", "filterable", "inspect", "width"},
+		options: []string{"cellHeight", "footer", "frameIndex", "showHeader", "sortBy"},
+		custom:  []string{"align", "cellOptions", "filterable", "inspect", "minWidth", "width"},
 	},
-	"bargauge": {options: []string{"displayMode", "orientation", "reduceOptions", "showUnfilled", "text"}},
+	"bargauge": {options: []string{"displayMode", "legend", "maxVizHeight", "minVizHeight", "minVizWidth", "namePlacement", "orientation", "reduceOptions", "showUnfilled", "sizing", "valueMode"}},
 	"state-timeline": {
 		options: []string{"alignValue", "legend", "mergeValues", "rowHeight", "showValue", "tooltip"},
 		custom:  []string{"fillOpacity", "lineWidth"},
@@ -354,7 +403,7 @@ func TestGrafanaKnowsPanels(t *testing.T) {
 					}
 				}
 				for _, transformation := range p.Transformations {
-					assert.Contains(t, []string{"merge", "organize"}, transformation.ID, p.Title)
+					assert.Contains(t, []string{"merge", "organize", "sortBy", "rowsToFields"}, transformation.ID, p.Title)
 				}
 			}
 		})
@@ -421,7 +470,8 @@ func TestVariables(t *testing.T) {
 					assert.False(t, v.Multi, "values of several windows have no place beside each other")
 					assert.Empty(t, v.Current, "the first that there is")
 				default:
-					assert.True(t, v.Multi && v.IncludeAll, v.Name)
+					assert.True(t, v.Multi, v.Name)
+					assert.Equal(t, d.base() != "chattonic-team", v.IncludeAll, "the page of a team begins with one: %s", v.Name)
 				}
 				assert.Equal(t, "query", v.Type, v.Name)
 				query, ok := v.Query.(object)
@@ -518,6 +568,9 @@ func TestRulesAreNeededWhereSaid(t *testing.T) {
 			for _, e := range d.expressions() {
 				needed = needed || strings.Contains(e, ":chattonic_")
 			}
+			if !d.english() {
+				return
+			}
 			says := "It needs no recording rules."
 			if needed {
 				says = "It needs the recording rules in deploy/prometheus/rules."
@@ -561,7 +614,9 @@ func TestChoiceCounts(t *testing.T) {
 				for _, s := range selector.FindAllString(e, -1) {
 					name := metricName.FindString(s)
 					m, _ := find(metrics, name)
-					if strings.HasPrefix(name, "team") || slices.Contains(m.Labels, "team") {
+					if strings.HasPrefix(where, "Teams now") || strings.HasPrefix(where, "Equipos ahora") || strings.HasPrefix(where, "Equipes agora") {
+						assert.Contains(t, s, `team=~".+"`, "%s: it shows all teams, to choose from", where)
+					} else if strings.HasPrefix(name, "team") || slices.Contains(m.Labels, "team") {
 						assert.Contains(t, s, `team=~"$team"`, "%s: %s", where, s)
 					}
 					// The exporter's dashboard counts the operators of all teams.
@@ -665,6 +720,9 @@ func TestScoresOfFewResponsesAreGrey(t *testing.T) {
 	require.NotEmpty(t, bound, "the alert has a bound")
 	checked := 0
 	for _, d := range all(t) {
+		if !d.english() {
+			continue // the texts differ, the rest is the same
+		}
 		for _, p := range d.shown() {
 			few, many, margins := 0, 0, 0
 			for _, target := range p.Targets {
@@ -674,7 +732,7 @@ func TestScoresOfFewResponsesAreGrey(t *testing.T) {
 				case !score.MatchString(target.Expr):
 				case strings.Contains(target.Expr, " < "+bound):
 					few++
-					assert.Equal(t, "#8e8e8e", p.colour(t, target.RefID), "%s %s", p.Title, target.RefID)
+					assert.Equal(t, "#8E8E8E", p.colour(t, target.RefID), "%s %s", p.Title, target.RefID)
 				default:
 					many++
 					assert.Contains(t, target.Expr, " >= "+bound, "%s %s", p.Title, target.RefID)
@@ -697,4 +755,95 @@ func TestScoresOfFewResponsesAreGrey(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 4, checked)
+}
+
+// TestSilenceIsNeverGreen holds that no data has a text and no good colour.
+func TestSilenceIsNeverGreen(t *testing.T) {
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			assert.NotEmpty(t, p.FieldConfig.Defaults.NoValue, p.Title)
+			if p.Type == "stat" {
+				assert.Equal(t, "#8F5BD6", p.FieldConfig.Defaults.Thresholds.Steps[0].Color, "%s: no data is purple", p.Title)
+			}
+			fixed, _ := p.FieldConfig.Defaults.Color["fixedColor"].(string)
+			assert.NotEqual(t, goodColour, fixed, p.Title)
+			for _, target := range p.Targets {
+				assert.NotContains(t, target.Expr, "vector(0)", "%s: nothing to count is not 0", p.Title)
+			}
+		}
+		assert.NotContains(t, strings.ToLower(d.text), `"color": "green"`, d.UID)
+	}
+}
+
+// TestStatesHaveTexts holds that a state over time has a fixed colour: with that of thresholds
+// Grafana drops the texts and colours of the values.
+func TestStatesHaveTexts(t *testing.T) {
+	found := 0
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			if p.Type == "state-timeline" {
+				found++
+				assert.Equal(t, "fixed", p.FieldConfig.Defaults.Color["mode"], p.Title)
+				assert.NotEmpty(t, p.FieldConfig.Defaults.Mappings, p.Title)
+			}
+		}
+	}
+	assert.Equal(t, 4, found)
+}
+
+// TestTablesFit holds that the columns of a table are narrow enough for a screen of 1920 pixels,
+// and that none comes twice.
+func TestTablesFit(t *testing.T) {
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			if p.Type != "table" {
+				continue
+			}
+			organize := p.Transformations[len(p.Transformations)-1].Options
+			assert.Contains(t, p.FieldConfig.Defaults.Custom, "minWidth", p.Title)
+			names := map[string]bool{}
+			for field, name := range organize.RenameByName {
+				assert.False(t, names[name] && !strings.HasPrefix(field, "Value"), "%s: %s comes twice", p.Title, name)
+				names[name] = true
+				assert.Contains(t, organize.IndexByName, field, "%s: %s has no place", p.Title, name)
+			}
+			assert.LessOrEqual(t, len(names)*60, 1920*p.GridPos.W/24, "%s: the columns are in sight", p.Title)
+		}
+	}
+}
+
+// TestScoresAreOnTheirScale holds that net promoter scores and margins stay within ±100.
+func TestScoresAreOnTheirScale(t *testing.T) {
+	found := 0
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			if p.Title == "NPS" || p.Title == "NPS ($window)" {
+				found++
+				require.NotNil(t, p.FieldConfig.Defaults.Max, p.Title)
+				assert.Equal(t, []float64{-100, 100}, []float64{*p.FieldConfig.Defaults.Min, *p.FieldConfig.Defaults.Max}, p.Title)
+			}
+		}
+	}
+	assert.Equal(t, 6, found)
+}
+
+// TestTilesStayInPlace holds that tiles stand in the order of the teams, whatever their state, and
+// without fixed sizes of texts.
+func TestTilesStayInPlace(t *testing.T) {
+	tiles := 0
+	for _, d := range all(t) {
+		for _, p := range d.shown() {
+			assert.NotContains(t, p.Options, "text", "%s: the size of texts follows the tile", p.Title)
+			if len(p.Transformations) == 0 || p.Transformations[len(p.Transformations)-1].ID != "rowsToFields" {
+				continue
+			}
+			tiles++
+			require.Len(t, p.Targets, 1, p.Title)
+			assert.Equal(t, "sortBy", p.Transformations[0].ID, p.Title)
+			for _, sign := range []string{"✓", "?", "▲"} {
+				assert.Contains(t, p.Targets[0].Expr, sign, "%s: a sign beside the colour", p.Title)
+			}
+		}
+	}
+	assert.Equal(t, 12, tiles)
 }

@@ -272,7 +272,7 @@ func TestChartPassesLint(t *testing.T) {
 }
 
 func TestChartRendersObjectsOfKubernetesAndTheOperator(t *testing.T) {
-	rules, dashboards := ruleFiles(t), dashboardFiles(t)
+	rules, dashboards := ruleFiles(t), dashboardFiles(t, "en")
 	tests := map[string]map[string]int{
 		"default": {"Deployment": 1, "Service": 1, "ServiceAccount": 1},
 		"minimal": {"Deployment": 1, "Secret": 1, "Service": 1, "ServiceAccount": 1},
@@ -511,9 +511,17 @@ func TestChartAlertsAboutQualityAreOptional(t *testing.T) {
 	require.NotContains(t, rulesByName(render(t, chart(), "--set=prometheusRule.quality=true")), "rel-chattonic-exporter-quality")
 }
 
-func dashboardFiles(t *testing.T) []string {
+// dashboardFiles returns the dashboards in a language, or all without one. That of the exporter
+// is in English only.
+func dashboardFiles(t *testing.T, language string) []string {
 	t.Helper()
-	return files(t, "dashboards", "*.json")
+	return slices.DeleteFunc(files(t, "dashboards", "*.json"), func(path string) bool {
+		of := "en"
+		if m := regexp.MustCompile(`-(es|pt)\.json$`).FindStringSubmatch(path); m != nil {
+			of = m[1]
+		}
+		return language != "" && of != language && filepath.Base(path) != "chattonic-exporter.json"
+	})
 }
 
 func files(t *testing.T, pattern ...string) []string {
@@ -544,12 +552,23 @@ func TestChartRulesAndDashboardsAreThoseOfTheRepository(t *testing.T) {
 				require.Contains(t, rulesByName(found), "rel-chattonic-exporter-"+base)
 				require.Equal(t, want, rulesByName(found)["rel-chattonic-exporter-"+base])
 			}
+			for _, language := range []string{"es", "pt"} {
+				var names []string
+				for _, c := range every[core.ConfigMap](render(t, chart, valuesOf("full"), "--set=dashboards.language="+language)) {
+					names = append(names, slices.Collect(maps.Keys(c.Data))...)
+				}
+				var want []string
+				for _, file := range dashboardFiles(t, language) {
+					want = append(want, filepath.Base(file))
+				}
+				require.ElementsMatch(t, want, names)
+			}
 			got := map[string]string{}
 			for _, c := range every[core.ConfigMap](found) {
 				require.Equal(t, "1", c.Labels["grafana_dashboard"])
 				maps.Copy(got, c.Data)
 			}
-			for _, file := range dashboardFiles(t) {
+			for _, file := range dashboardFiles(t, "en") {
 				require.Equal(t, strings.TrimSpace(readText(t, file)), strings.TrimSpace(got[filepath.Base(file)]), file)
 			}
 		})
@@ -795,10 +814,11 @@ func TestComposeProvisionsGrafana(t *testing.T) {
 			require.Equal(t, filepath.Join(folder, kind, "chattonic.yml"), mounted["/etc/grafana/provisioning/"+kind+"/chattonic.yml"], file)
 		}
 		path := dashboards.Providers[0].Options.Path
-		require.Equal(t, inRepository("dashboards"), mounted[path], file)
+		for _, dashboard := range dashboardFiles(t, "en") {
+			require.Equal(t, dashboard, mounted[filepath.Join(path, filepath.Base(dashboard))], file)
+		}
 		home := grafana.Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-		require.Equal(t, path, filepath.Dir(*home))
-		require.FileExists(t, inRepository("dashboards", filepath.Base(*home)))
+		require.Contains(t, mounted, *home)
 	}
 }
 
