@@ -57,6 +57,8 @@ CHROMIUM_BIN ?=
 export CHROMIUM_BIN
 IMAGE      ?= chattonic-exporter
 
+CHART := deploy/helm/chattonic-exporter
+
 LINT_MODULE := internal/tools/lint
 LINT        := bin/golangci-lint
 HELM_MODULE := internal/tools/helm
@@ -135,6 +137,14 @@ stack: build $(PROMETHEUS) ## Run simulator, exporter, Prometheus and Alertmanag
 .PHONY: dashboards
 dashboards: ## Make the JSON of the Grafana dashboards from their code
 	cd dashboards && go run .
+	$(MAKE) chart-files
+
+# Copies, because links do not survive Flux, which takes a chart from a Git repository.
+.PHONY: chart-files
+chart-files: ## Copy rules and dashboards into the Helm chart
+	rm -rf $(CHART)/files && mkdir -p $(CHART)/files/dashboards
+	cp -R deploy/prometheus/rules deploy/prometheus/optional $(CHART)/files/
+	cp dashboards/*.json $(CHART)/files/dashboards/
 
 .PHONY: demo-history
 demo-history: build $(PROMETHEUS) ## Run the demo with a past week in Prometheus, without containers; takes some minutes (DAYS=7)

@@ -26,6 +26,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/coreos/go-systemd/v22/unit"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringalpha "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
@@ -37,6 +38,25 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
+
+// httpRoute is an HTTPRoute of the Gateway API, as far as the chart makes one.
+type httpRoute struct {
+	meta.TypeMeta   `json:",inline"`
+	meta.ObjectMeta `json:"metadata"`
+	Spec            struct {
+		ParentRefs []struct{ Name, Namespace string } `json:"parentRefs"`
+		Hostnames  []string                           `json:"hostnames"`
+		Rules      []struct {
+			Matches []struct {
+				Path struct{ Type, Value string } `json:"path"`
+			} `json:"matches"`
+			BackendRefs []struct {
+				Name string `json:"name"`
+				Port int    `json:"port"`
+			} `json:"backendRefs"`
+		} `json:"rules"`
+	} `json:"spec"`
+}
 
 // inRepository returns the path of a file in the repository.
 func inRepository(elements ...string) string {
@@ -215,6 +235,12 @@ func render(t *testing.T, chart string, args ...string) objects {
 			object = new(monitoring.Probe)
 		case "monitoring.coreos.com/v1 PrometheusRule":
 			object = new(monitoring.PrometheusRule)
+		case "monitoring.coreos.com/v1alpha1 ScrapeConfig":
+			object = new(monitoringalpha.ScrapeConfig)
+		case "gateway.networking.k8s.io/v1 HTTPRoute":
+			object = new(httpRoute)
+		case "networking.k8s.io/v1 Ingress":
+			object = new(networking.Ingress)
 		case "monitoring.coreos.com/v1 ServiceMonitor":
 			object = new(monitoring.ServiceMonitor)
 		case "networking.k8s.io/v1 NetworkPolicy":
@@ -262,8 +288,17 @@ func valuesOf(name string) string {
 	return "--values=" + filepath.Join(chart(), "ci", name+"-values.yaml")
 }
 
+// chartValues returns the names of the chart's value files in ci.
+func chartValues(t *testing.T) (names []string) {
+	t.Helper()
+	for _, file := range files(t, "deploy", "helm", "chattonic-exporter", "ci", "*-values.yaml") {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), "-values.yaml"))
+	}
+	return names
+}
+
 func TestChartPassesLint(t *testing.T) {
-	for _, name := range []string{"default", "minimal", "full"} {
+	for _, name := range chartValues(t) {
 		t.Run(name, func(t *testing.T) {
 			out, err := helm(t, "lint", "--strict", chart(), valuesOf(name))
 			require.NoError(t, err, out)
@@ -277,10 +312,17 @@ func TestChartRendersObjectsOfKubernetesAndTheOperator(t *testing.T) {
 		"default": {"Deployment": 1, "Service": 1, "ServiceAccount": 1},
 		"minimal": {"Deployment": 1, "Secret": 1, "Service": 1, "ServiceAccount": 1},
 		"full": {
-			"ConfigMap": len(dashboards), "CronJob": 1, "Deployment": 1, "HorizontalPodAutoscaler": 1, "NetworkPolicy": 1,
+			"ConfigMap": len(dashboards) + 1, "CronJob": 1, "Deployment": 1, "HorizontalPodAutoscaler": 1, "HTTPRoute": 1, "Ingress": 1, "NetworkPolicy": 1,
 			"PodDisruptionBudget": 1, "Probe": 2, "PrometheusRule": len(rules), "Secret": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1,
 		},
+		"fifty-teams": {
+			"ConfigMap": len(dashboards), "Deployment": 1, "PrometheusRule": 2, "ScrapeConfig": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1,
+		},
+		"tls":       {"Deployment": 1, "Probe": 1, "Secret": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1},
+		"openshift": {"Deployment": 1, "NetworkPolicy": 1, "Service": 1, "ServiceAccount": 1},
+		"ipv6":      {"Deployment": 1, "NetworkPolicy": 1, "Service": 1, "ServiceAccount": 1},
 	}
+	require.ElementsMatch(t, chartValues(t), slices.Collect(maps.Keys(tests)), "the value files of the chart")
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := map[string]int{}
@@ -305,11 +347,17 @@ func podSpecs(found objects) (all []core.PodSpec) {
 }
 
 func TestChartRestrictsItsPods(t *testing.T) {
-	for _, name := range []string{"default", "minimal", "full"} {
+	for _, name := range chartValues(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, pod := range podSpecs(render(t, chart(), valuesOf(name))) {
 				assert.Equal(t, new(true), pod.SecurityContext.RunAsNonRoot)
-				assert.Equal(t, new(int64(65532)), pod.SecurityContext.RunAsUser)
+				user, group := new(int64(65532)), new(int64(65532))
+				if name == "openshift" { // it refuses users and groups other than its own
+					user, group = nil, nil
+				}
+				assert.Equal(t, user, pod.SecurityContext.RunAsUser)
+				assert.Equal(t, group, pod.SecurityContext.RunAsGroup)
+				assert.Equal(t, group, pod.SecurityContext.FSGroup)
 				assert.Equal(t, core.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
 				assert.Equal(t, new(false), pod.AutomountServiceAccountToken)
 				assert.Equal(t, new(false), pod.EnableServiceLinks, "the exporter would read flags from the variables of service links")
@@ -320,7 +368,7 @@ func TestChartRestrictsItsPods(t *testing.T) {
 				assert.Equal(t, []core.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
 				assert.NotEmpty(t, c.Resources.Requests)
 				assert.NotEmpty(t, c.Resources.Limits)
-				assert.Regexp(t, `:v?\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$`, c.Image)
+				assert.Regexp(t, `:latest$|@sha256:[0-9a-f]{64}$`, c.Image)
 			}
 		})
 	}
@@ -335,7 +383,7 @@ func TestChartProbesNeverAskTheAPI(t *testing.T) {
 }
 
 func TestChartUsesFlagsThatTheExporterHas(t *testing.T) {
-	for _, name := range []string{"default", "minimal", "full"} {
+	for _, name := range chartValues(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, pod := range podSpecs(render(t, chart(), valuesOf(name))) {
 				require.NotEmpty(t, pod.Containers[0].Args)
@@ -370,7 +418,7 @@ func TestChartGivesEachFileItsPlace(t *testing.T) {
 }
 
 func TestChartConfigurationIsValid(t *testing.T) {
-	for _, name := range []string{"minimal", "full"} {
+	for _, name := range []string{"minimal", "full", "tls"} {
 		t.Run(name, func(t *testing.T) {
 			text := one[core.Secret](t, render(t, chart(), valuesOf(name))).StringData["exporter.yml"]
 			tokens := t.TempDir()
@@ -448,7 +496,7 @@ func TestChartNetworkPolicy(t *testing.T) {
 func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
 	job := func(found objects) string {
 		endpoint := one[monitoring.ServiceMonitor](t, found).Spec.Endpoints[0]
-		require.Equal(t, "/metrics", endpoint.Path)
+		require.Contains(t, []string{"/metrics", "/chattonic/metrics"}, endpoint.Path)
 		require.True(t, endpoint.HonorLabels, "the exporter's label team stays")
 		require.Equal(t, one[core.Service](t, found).Spec.Ports[0].Name, endpoint.Port)
 		require.Equal(t, "job", endpoint.RelabelConfigs[0].TargetLabel)
@@ -468,13 +516,13 @@ func TestChartScrapesAsThePrometheusConfigurationsDo(t *testing.T) {
 	var teams, names []string
 	for _, probe := range every[monitoring.Probe](found) {
 		require.Contains(t, multi, "job_name: "+probe.Spec.JobName+"\n")
-		require.Equal(t, "/probe", probe.Spec.ProberSpec.Path)
+		require.Equal(t, "/chattonic/probe", probe.Spec.ProberSpec.Path)
 		// The exporter's label team stays: a Probe has no honorLabels.
 		restore, drop := probe.Spec.MetricRelabelConfigs[0], probe.Spec.MetricRelabelConfigs[1]
 		require.Equal(t, []monitoring.LabelName{"exported_team"}, restore.SourceLabels)
 		require.Equal(t, []string{"(.+)", "team"}, []string{restore.Regex, restore.TargetLabel})
 		require.Equal(t, monitoring.RelabelConfig{Action: "labeldrop", Regex: "exported_team"}, drop)
-		require.Equal(t, fmt.Sprintf("%s.support.svc:%d", service.Name, service.Spec.Ports[0].Port), probe.Spec.ProberSpec.URL)
+		require.Equal(t, fmt.Sprintf("%s.contact-centre.svc:%d", service.Name, service.Spec.Ports[0].Port), probe.Spec.ProberSpec.URL)
 		teams = append(teams, probe.Spec.Targets.StaticConfig.Targets...)
 		names = append(names, probe.Name)
 	}
@@ -532,47 +580,175 @@ func files(t *testing.T, pattern ...string) []string {
 	return paths
 }
 
-// The chart links to the rules and dashboards, and its archive contains copies.
-// Both must be complete.
+// The chart has copies of the rules and dashboards, because Flux drops symbolic links when it
+// takes a chart from a Git repository.
 func TestChartRulesAndDashboardsAreThoseOfTheRepository(t *testing.T) {
-	folder := t.TempDir()
-	_, err := helm(t, "package", chart(), "--destination="+folder)
-	require.NoError(t, err)
-	archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
-	require.NoError(t, err)
-	require.Len(t, archives, 1)
-	for name, chart := range map[string]string{"folder": chart(), "archive": archives[0]} {
-		t.Run(name, func(t *testing.T) {
-			found := render(t, chart, valuesOf("full"))
-			for _, file := range ruleFiles(t) {
-				var want monitoring.PrometheusRuleSpec
-				require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, file)), &want))
-				require.NotEmpty(t, want.Groups)
-				base := strings.TrimSuffix(filepath.Base(file), ".yml")
-				require.Contains(t, rulesByName(found), "rel-chattonic-exporter-"+base)
-				require.Equal(t, want, rulesByName(found)["rel-chattonic-exporter-"+base])
-			}
-			for _, language := range []string{"es", "pt"} {
-				var names []string
-				for _, c := range every[core.ConfigMap](render(t, chart, valuesOf("full"), "--set=dashboards.language="+language)) {
-					names = append(names, slices.Collect(maps.Keys(c.Data))...)
-				}
-				var want []string
-				for _, file := range dashboardFiles(t, language) {
-					want = append(want, filepath.Base(file))
-				}
-				require.ElementsMatch(t, want, names)
-			}
-			got := map[string]string{}
-			for _, c := range every[core.ConfigMap](found) {
-				require.Equal(t, "1", c.Labels["grafana_dashboard"])
-				maps.Copy(got, c.Data)
-			}
-			for _, file := range dashboardFiles(t, "en") {
-				require.Equal(t, strings.TrimSpace(readText(t, file)), strings.TrimSpace(got[filepath.Base(file)]), file)
-			}
-		})
+	require.NoError(t, filepath.WalkDir(chart(), func(path string, entry os.DirEntry, err error) error {
+		assert.Zero(t, entry.Type()&os.ModeSymlink, path)
+		return err
+	}))
+	for _, pattern := range []string{"rules", "optional"} {
+		for _, file := range files(t, "deploy", "prometheus", pattern, "*.yml") {
+			require.Equal(t, readText(t, file), readText(t, filepath.Join(chart(), "files", pattern, filepath.Base(file))), "run make chart-files")
+		}
 	}
+	all := files(t, "dashboards", "*.json")
+	require.Len(t, files(t, "deploy", "helm", "chattonic-exporter", "files", "dashboards", "*"), len(all), "run make chart-files")
+	for _, file := range all {
+		require.Equal(t, readText(t, file), readText(t, filepath.Join(chart(), "files", "dashboards", filepath.Base(file))), "run make chart-files")
+	}
+
+	values := []string{"--set=prometheusRule.enabled=true,prometheusRule.quality=true,dashboards.enabled=true"}
+	found := render(t, chart(), values...)
+	for _, file := range ruleFiles(t) {
+		var want monitoring.PrometheusRuleSpec
+		require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, file)), &want))
+		require.NotEmpty(t, want.Groups)
+		require.Equal(t, want, rulesByName(found)["rel-chattonic-exporter-"+strings.TrimSuffix(filepath.Base(file), ".yml")])
+	}
+	for _, language := range []string{"en", "es", "pt"} {
+		got, want := map[string]string{}, map[string]string{}
+		for _, c := range every[core.ConfigMap](render(t, chart(), append(values, "--set=dashboards.language="+language)...)) {
+			require.Equal(t, "1", c.Labels["grafana_dashboard"])
+			require.Equal(t, "Chat-Tonic", c.Annotations["grafana_folder"])
+			for name, text := range c.Data {
+				got[name] = strings.TrimSpace(text)
+			}
+		}
+		for _, file := range dashboardFiles(t, language) {
+			want[filepath.Base(file)] = strings.TrimSpace(readText(t, file))
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+func TestChartWithoutItsFilesIsRefused(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "chattonic-exporter")
+	require.NoError(t, os.CopyFS(folder, os.DirFS(chart())))
+	require.NoError(t, os.RemoveAll(filepath.Join(folder, "files")))
+	for values, problem := range map[string]string{
+		"prometheusRule.enabled=true": "the chart has no rules",
+		"dashboards.enabled=true":     "the chart has no dashboards",
+	} {
+		_, err := helm(t, "template", "rel", folder, "--set="+values)
+		require.ErrorContains(t, err, problem)
+	}
+}
+
+// alertsOf returns the alerts of all rules by name.
+func alertsOf(found objects) map[string][]monitoring.Rule {
+	alerts := map[string][]monitoring.Rule{}
+	for _, spec := range rulesByName(found) {
+		for _, group := range spec.Groups {
+			for _, rule := range group.Rules {
+				if rule.Alert != "" {
+					alerts[rule.Alert] = append(alerts[rule.Alert], rule)
+				}
+			}
+		}
+	}
+	return alerts
+}
+
+func TestChartChangesAlerts(t *testing.T) {
+	plain, changed := alertsOf(render(t, chart(), "--set=prometheusRule.enabled=true,prometheusRule.quality=true")), alertsOf(render(t, chart(), valuesOf("full")))
+	require.Contains(t, plain, "ChattonicAPIContractViolated")
+	require.NotContains(t, changed, "ChattonicAPIContractViolated")
+	require.Len(t, changed, len(plain)-1)
+	for name, rules := range changed {
+		for i, rule := range rules {
+			want := plain[name][i]
+			link := "https://git.example/chattonic_exporter/blob/main/deploy/RUNBOOK.md#" + strings.ToLower(name)
+			if name == "ChattonicQueueUnattended" {
+				want.For, link = new(monitoring.Duration("10m")), "https://wiki.example/unattended"
+				want.Labels["oncall"] = "support"
+			}
+			want.Annotations["runbook_url"] = link
+			require.Equal(t, want, rule, name)
+		}
+	}
+}
+
+// The exporter's web server may want TLS and a password: the kubelet has neither, and
+// Prometheus is told.
+func TestChartWithTLS(t *testing.T) {
+	found := render(t, chart(), valuesOf("tls"))
+	c := one[apps.Deployment](t, found).Spec.Template.Spec.Containers[0]
+	for _, probe := range []*core.Probe{c.LivenessProbe, c.ReadinessProbe} {
+		require.Nil(t, probe.HTTPGet)
+		require.Equal(t, "http", probe.TCPSocket.Port.String())
+	}
+	endpoint := one[monitoring.ServiceMonitor](t, found).Spec.Endpoints[0]
+	require.Equal(t, "https", endpoint.Scheme.String())
+	require.Equal(t, "chattonic.example", *endpoint.TLSConfig.ServerName)
+	require.Equal(t, "password", endpoint.BasicAuth.Password.Key)
+	probe := one[monitoring.Probe](t, found).Spec
+	require.Equal(t, "https", probe.ProberSpec.Scheme.String())
+	require.Equal(t, "ca.crt", probe.TLSConfig.CA.Secret.Key)
+	require.Equal(t, "username", probe.BasicAuth.Username.Key)
+
+	full := one[apps.Deployment](t, render(t, chart(), valuesOf("full"))).Spec.Template.Spec.Containers[0]
+	require.Equal(t, int32(5), full.LivenessProbe.FailureThreshold, "a probe of its own")
+	require.Equal(t, "/chattonic/-/ready", full.ReadinessProbe.HTTPGet.Path)
+}
+
+func TestChartLimitsTheMemoryOfGo(t *testing.T) {
+	for values, want := range map[string]string{
+		"demo=true":                                          "204MiB", // 80 % of the default
+		"resources.limits.memory=1Gi":                        "819MiB",
+		"resources.limits.memory=500M":                       "",
+		"resources.limits.memory=null":                       "",
+		"extraEnv[0].name=GOMEMLIMIT,extraEnv[0].value=1GiB": "1GiB",
+	} {
+		var got string
+		for _, v := range one[apps.Deployment](t, render(t, chart(), "--set="+values)).Spec.Template.Spec.Containers[0].Env {
+			require.Equal(t, "GOMEMLIMIT", v.Name)
+			require.Empty(t, got, "set twice")
+			got = v.Value
+		}
+		require.Equal(t, want, got, values)
+	}
+}
+
+func TestChartMakesThePagesReachable(t *testing.T) {
+	found := render(t, chart(), valuesOf("full"))
+	service := one[core.Service](t, found)
+	rule := one[networking.Ingress](t, found).Spec.Rules[0]
+	require.Equal(t, "monitoring.example", rule.Host)
+	require.Equal(t, "/chattonic", rule.HTTP.Paths[0].Path)
+	require.Equal(t, service.Name, rule.HTTP.Paths[0].Backend.Service.Name)
+	require.Equal(t, service.Spec.Ports[0].Name, rule.HTTP.Paths[0].Backend.Service.Port.Name)
+	route := one[httpRoute](t, found).Spec
+	require.Equal(t, service.Name, route.Rules[0].BackendRefs[0].Name)
+	require.Equal(t, int(service.Spec.Ports[0].Port), route.Rules[0].BackendRefs[0].Port)
+	require.Equal(t, "/chattonic", route.Rules[0].Matches[0].Path.Value)
+	require.Contains(t, podSpecs(found)[0].Containers[0].Args, "--web.external-url=https://monitoring.example/chattonic")
+}
+
+// The chart's ScrapeConfig does what the one in deploy/kubernetes does for several exporters.
+func TestChartScrapeConfig(t *testing.T) {
+	found := render(t, chart(), valuesOf("fifty-teams"))
+	spec := one[monitoringalpha.ScrapeConfig](t, found).Spec
+	var shipped monitoringalpha.ScrapeConfig
+	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, inRepository("deploy", "kubernetes", "scrapeconfig.yaml"))), &shipped))
+	require.Equal(t, "http://rel-chattonic-exporter.support.svc:10042/sd", string(spec.HTTPSDConfigs[0].URL))
+	require.Equal(t, "rel-chattonic-exporter.support.svc:10042", *spec.RelabelConfigs[2].Replacement)
+	spec.Scheme, spec.HTTPSDConfigs, spec.RelabelConfigs[2] = nil, shipped.Spec.HTTPSDConfigs, shipped.Spec.RelabelConfigs[2]
+	require.Equal(t, shipped.Spec, spec)
+	require.Contains(t, podSpecs(found)[0].Containers[0].Args, "--no-web.teams-on-metrics")
+}
+
+func TestChartPlacesItsObjects(t *testing.T) {
+	found := render(t, chart(), valuesOf("full"))
+	require.Equal(t, "contact-centre", one[apps.Deployment](t, found).Namespace)
+	monitor := one[monitoring.ServiceMonitor](t, found)
+	require.Equal(t, "monitoring", monitor.Namespace)
+	require.Equal(t, []string{"contact-centre"}, monitor.Spec.NamespaceSelector.MatchNames)
+	require.Equal(t, new("cluster"), monitor.Spec.ScrapeClassName)
+	require.Equal(t, "registry.example/chattonic-exporter@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		podSpecs(found)[0].Containers[0].Image)
+	require.Equal(t, "support", one[core.Service](t, found).Labels["example/owner"])
+	require.Equal(t, []core.IPFamily{"IPv6"}, one[core.Service](t, render(t, chart(), valuesOf("ipv6"))).Spec.IPFamilies)
 }
 
 func rulesByName(found objects) map[string]monitoring.PrometheusRuleSpec {
@@ -600,6 +776,11 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"autoscaling of /metrics": {"autoscaling: {enabled: true}", "autoscaling.enabled needs probe.enabled"},
 		"probes of unknown teams": {"probe: {enabled: true}", "probe.enabled needs codenames"},
 		"NPS report of the demo":  {"npsExport: {enabled: true}", "npsExport.enabled needs real teams"},
+		"timeout above interval":  {"serviceMonitor: {interval: 1m, scrapeTimeout: 1m30s}", "serviceMonitor.scrapeTimeout 1m30s is longer than the interval 1m"},
+		"timeout of the probe":    {"{demo: false, existingConfigSecret: mine, probe: {enabled: true, teams: [a], interval: 500ms, scrapeTimeout: 1s}}", "probe.scrapeTimeout 1s is longer"},
+		"unknown alert":           {"prometheusRule: {enabled: true, alerts: {ChattonicQueue: {enabled: false}}}", "prometheusRule.alerts.ChattonicQueue: there is no alert of that name"},
+		"key of an alert":         {"prometheusRule: {alerts: {ChattonicWatchdog: {expr: vector(0)}}}", "expr"},
+		"teams twice":             {"{demo: false, existingConfigSecret: mine, scrapeConfig: {enabled: true}, probe: {enabled: true, teams: [a]}}", "enable one"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,10 @@
 {{- end }}
 {{- end }}
 
+{{- define "chattonic.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
 {{- define "chattonic.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "chattonic.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -24,12 +28,86 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* The metadata of an object, from a dict of context, suffix, component, namespace, labels and annotations. */}}
+{{- define "chattonic.metadata" -}}
+name: {{ include "chattonic.fullname" .context }}{{ .suffix }}
+namespace: {{ .namespace | default (include "chattonic.namespace" .context) }}
+labels:
+  {{- include "chattonic.labels" .context | nindent 2 }}
+  {{- with .component }}
+  app.kubernetes.io/component: {{ . }}
+  {{- end }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "chattonic.image" -}}
+{{- $registry := (.Values.global).imageRegistry | default .Values.image.registry }}
 {{- with .Values.image }}
-{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- with $registry }}{{ . }}/{{ end }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{- /* "true" if the web server may want TLS or a password, which the kubelet does not have. */}}
+{{- define "chattonic.webConfig" -}}
+{{- range .Values.extraArgs }}{{ if hasPrefix "--web.config.file" . }}true{{ end }}{{ end }}
+{{- end }}
+
+{{- /* The prefix of all paths, "" for none. */}}
+{{- define "chattonic.routePrefix" -}}
+{{- $prefix := .Values.web.routePrefix | default (urlParse .Values.web.externalUrl).path }}
+{{- with trimAll "/" $prefix }}/{{ . }}{{ end }}
+{{- end }}
+
+{{- /* A probe of the kubelet, from a dict of context, probe (or none) and path. */}}
+{{- define "chattonic.probe" -}}
+{{- if .probe }}
+{{- toYaml .probe }}
+{{- else if include "chattonic.webConfig" .context }}
+tcpSocket: {port: http}
+{{- else }}
+httpGet: {path: {{ include "chattonic.routePrefix" .context }}{{ .path }}, port: http}
+timeoutSeconds: 5
+{{- end }}
+{{- end }}
+
+{{- /* GOMEMLIMIT in MiB: 80 % of a memory limit in Mi or Gi. */}}
+{{- define "chattonic.goMemoryLimit" -}}
+{{- $limit := ((.Values.resources).limits).memory | default "" | toString }}
+{{- $own := false }}
+{{- range .Values.extraEnv }}{{ if eq .name "GOMEMLIMIT" }}{{ $own = true }}{{ end }}{{ end }}
+{{- if and (not $own) (regexMatch "^[0-9]+(Mi|Gi)$" $limit) }}
+{{- $size := regexFind "^[0-9]+" $limit | atoi }}
+{{- if hasSuffix "Gi" $limit }}{{ $size = mul $size 1024 }}{{ end }}
+{{- div (mul $size 80) 100 }}MiB
+{{- end }}
+{{- end }}
+
+{{- /* Checks a dict of name and values. */}}
+{{- define "chattonic.validateScrape" -}}
+{{- $interval := include "chattonic.seconds" .values.interval | float64 }}
+{{- if gt (include "chattonic.seconds" .values.scrapeTimeout | float64) $interval }}
+{{- fail (printf "%s.scrapeTimeout %s is longer than the interval %s: Prometheus refuses that" .name .values.scrapeTimeout .values.interval) }}
+{{- end }}
+{{- end }}
+
+{{- /* A duration such as 1m30s, in seconds. */}}
+{{- define "chattonic.seconds" -}}
+{{- $sum := 0.0 }}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 }}
+{{- $unit := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 }}
+{{- $sum = addf $sum (mulf (regexFind "^[0-9]+" . | float64) (get $unit (regexFind "[a-z]+$" .))) }}
+{{- end }}
+{{- $sum }}
 {{- end }}
 
 {{- define "chattonic.serviceAccountName" -}}
@@ -69,12 +147,9 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.podSecurityContext }}
+securityContext: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -94,12 +169,8 @@ volumes: {{- $volumes | nindent 2 }}
 {{- define "chattonic.container" -}}
 image: {{ include "chattonic.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
-{{- with .Values.extraEnv }}
-env: {{- toYaml . | nindent 2 }}
+{{- with .Values.securityContext }}
+securityContext: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- $mounts := include "chattonic.volumeMounts" . }}
 {{- if $mounts }}
@@ -151,8 +222,14 @@ volumeMounts: {{- $mounts | nindent 2 }}
 {{- if and .Values.config.teams .Values.existingConfigSecret }}
 {{- fail "config.teams and existingConfigSecret are both set: keep one" }}
 {{- end }}
-{{- if and .Values.autoscaling.enabled (not .Values.probe.enabled) }}
-{{- fail "autoscaling.enabled needs probe.enabled: each replica that is scraped on /metrics calls the API for every team, so more replicas cause more load" }}
+{{- if and .Values.probe.enabled .Values.scrapeConfig.enabled }}
+{{- fail "probe and scrapeConfig both make each team a target: enable one" }}
+{{- end }}
+{{- range $name := list "serviceMonitor" "probe" "scrapeConfig" }}
+{{- include "chattonic.validateScrape" (dict "name" $name "values" (get $.Values $name)) }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (not (or .Values.probe.enabled .Values.scrapeConfig.enabled)) }}
+{{- fail "autoscaling.enabled needs probe.enabled or scrapeConfig.enabled: each replica that is scraped on /metrics calls the API for every team, so more replicas cause more load" }}
 {{- end }}
 {{- if and .Values.npsExport.enabled .Values.demo }}
 {{- fail "npsExport.enabled needs real teams: set demo to false" }}
