@@ -137,7 +137,7 @@ func withTeams(ctx context.Context, o *serve.Options, stderr io.Writer, do func(
 	}
 	if o.Simulated {
 		if o.Source != (config.Flags{}) {
-			return usage.Errorf("--demo uses simulated teams: remove --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and %s", config.TokenVariable)
+			return usage.Errorf("--demo uses simulated teams: remove --config.file, --chattonic.url and the other flags of a single team, and %s", config.TokenVariable)
 		}
 		demo, err := simulate.StartDemo(ctx, o.Logger)
 		if err != nil {

@@ -227,8 +227,8 @@ func TestNoTeam(t *testing.T) {
 
 func TestSourcesOfTeams(t *testing.T) {
 	path := file(t, "teams.yml", startAPI(t).config("acme"))
-	const demo = "--demo uses simulated teams: remove --config.file, --chattonic.url, --chattonic.codename, --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN"
-	const several = "--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others"
+	const demo = "--demo uses simulated teams: remove --config.file, --chattonic.url and the other flags of a single team, and CHATTONIC_EXPORTER_TOKEN"
+	const several = "--config.file cannot be combined with --chattonic.url and the other flags of a single team, or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others"
 	for _, c := range []struct {
 		token, want string
 		args        []string
@@ -387,7 +387,8 @@ func commandModels(t *testing.T) []*kingpin.CmdModel {
 // sharedFlags have the same meaning and the same variable in all commands that
 // accept them.
 var sharedFlags = []string{
-	"config.file", "chattonic.url", "chattonic.codename", "chattonic.token-file", "chattonic.request-timeout", "chattonic.max-body-size", "chattonic.max-calls",
+	"config.file", "chattonic.url", "chattonic.codename", "chattonic.token-file", "chattonic.windows", "chattonic.timezone", "chattonic.duration-unit",
+	"chattonic.queries-pending-threshold", "chattonic.request-timeout", "chattonic.max-body-size", "chattonic.max-calls",
 	"log.level", "log.format", "demo",
 }
 

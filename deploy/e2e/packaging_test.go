@@ -315,6 +315,7 @@ func TestChartRendersObjectsOfKubernetesAndTheOperator(t *testing.T) {
 			"ConfigMap": len(dashboards) + 1, "CronJob": 1, "Deployment": 1, "HorizontalPodAutoscaler": 1, "HTTPRoute": 1, "Ingress": 1, "NetworkPolicy": 1,
 			"PodDisruptionBudget": 1, "Probe": 2, "PrometheusRule": len(rules), "Secret": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1,
 		},
+		"one-team": {"CronJob": 1, "Deployment": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1},
 		"fifty-teams": {
 			"ConfigMap": len(dashboards), "Deployment": 1, "PrometheusRule": 2, "ScrapeConfig": 1, "Service": 1, "ServiceAccount": 1, "ServiceMonitor": 1,
 		},
@@ -415,6 +416,19 @@ func TestChartGivesEachFileItsPlace(t *testing.T) {
 	found = render(t, chart(), "--set=demo=false,existingConfigSecret=mine")
 	require.Empty(t, every[core.Secret](found))
 	require.Equal(t, "mine", one[apps.Deployment](t, found).Spec.Template.Spec.Volumes[0].Secret.SecretName)
+}
+
+func TestChartWithOneTeam(t *testing.T) {
+	found := render(t, chart(), valuesOf("one-team"))
+	team := []string{"--chattonic.url=https://chat-tonic.example", "--chattonic.codename=acme", "--chattonic.token-file=" + tokensFolder + "/token", "--chattonic.timezone=America/Argentina/Buenos_Aires"}
+	exporter := one[apps.Deployment](t, found).Spec.Template.Spec
+	require.Subset(t, exporter.Containers[0].Args, append(team, "--chattonic.windows=24h,today", "--chattonic.duration-unit=milliseconds", "--chattonic.queries-pending-threshold=10"))
+	require.Len(t, exporter.Volumes, 1, "the tokens")
+	require.Equal(t, append(append([]string{"nps-export"}, team...), "--user-type=all", "--window=7d", "--yes"),
+		one[batch.CronJob](t, found).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Args)
+
+	args := one[apps.Deployment](t, render(t, chart(), "--set=demo=false,existingSecret=s,team.url=https://chat-tonic.example,team.codename=acme,probe.enabled=true")).Spec.Template.Spec.Containers[0].Args
+	require.NotContains(t, strings.Join(args, " "), "timezone", "the exporter's defaults")
 }
 
 func TestChartConfigurationIsValid(t *testing.T) {
@@ -772,6 +786,8 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"argument without dashes": {"extraArgs: [simulate]", "/extraArgs/0"},
 		"demo with teams":         {"config: {teams: [{codename: acme}]}", "set demo to false"},
 		"no team":                 {"demo: false", "no team is configured"},
+		"a team without a token":  {"{demo: false, team: {url: 'https://chat-tonic.example', codename: acme}}", "existingSecret with the access token"},
+		"a team and a file":       {"{demo: false, existingConfigSecret: mine, team: {url: 'https://chat-tonic.example', codename: acme}}", "existingConfigSecret and team.codename are both set: keep one"},
 		"two configurations":      {"{demo: false, existingConfigSecret: mine, config: {teams: [{codename: acme}]}}", "keep one"},
 		"autoscaling of /metrics": {"autoscaling: {enabled: true}", "autoscaling.enabled needs probe.enabled"},
 		"probes of unknown teams": {"probe: {enabled: true}", "probe.enabled needs codenames"},
@@ -1031,12 +1047,14 @@ func TestComposeForARealTeamSaysWhatIsMissing(t *testing.T) {
 
 func TestComposeForARealTeamUsesItsSecrets(t *testing.T) {
 	env := realEnvironment(t)
+	env["CHATTONIC_WINDOWS"] = "24h,today"
 	project, err := loadCompose(t, "docker-compose.real.yml", env)
 	require.NoError(t, err)
 	require.Equal(t, env["CHATTONIC_TOKEN_FILE"], project.Secrets["chattonic_token"].File)
 	require.Equal(t, "chattonic_token", project.Services["exporter"].Secrets[0].Source)
 	require.Equal(t, types.ShellCommand{
 		"--chattonic.url=https://chat-tonic.example", "--chattonic.codename=acme", "--chattonic.token-file=/run/secrets/chattonic_token",
+		"--chattonic.windows=24h,today", "--chattonic.timezone=UTC", "--chattonic.duration-unit=seconds", "--chattonic.queries-pending-threshold=",
 	}, project.Services["exporter"].Command)
 
 	grafana := project.Services["grafana"]

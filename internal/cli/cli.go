@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -127,15 +128,43 @@ func check(flag *kingpin.FlagClause, check func(text string) error) {
 	flag.SetValue(&checked{wrapped{flag.Model().Value}, check})
 }
 
+// Addresses returns the addresses in a text, between which are commas or white space.
+func Addresses(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
+// addresses is a flag's list of addresses to listen on. A variable cannot be repeated as a flag
+// can, so one value can hold several addresses.
+type addresses struct{ wrapped }
+
+// Set parses, checks and adds the addresses.
+func (a *addresses) Set(text string) error {
+	list := Addresses(text)
+	if len(list) == 0 || len(list) > 1 && !a.IsCumulative() {
+		list = []string{text}
+	}
+	for _, address := range list {
+		if err := checkAddress(address); err != nil {
+			return err
+		}
+		if err := a.Value.Set(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAddress(address string) error {
+	if strings.HasPrefix(address, "vsock://") {
+		return nil
+	}
+	_, _, err := net.SplitHostPort(address)
+	return err
+}
+
 // CheckAddress makes a flag accept only addresses to listen on.
 func CheckAddress(flag *kingpin.FlagClause) {
-	check(flag, func(text string) error {
-		if strings.HasPrefix(text, "vsock://") {
-			return nil
-		}
-		_, _, err := net.SplitHostPort(text)
-		return err
-	})
+	flag.SetValue(&addresses{wrapped{flag.Model().Value}})
 }
 
 // Parse parses args, sets the flags and returns the name of the command. The name

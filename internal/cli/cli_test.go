@@ -103,6 +103,24 @@ func TestVariables(t *testing.T) {
 	assert.Equal(t, 3, c.rate)
 }
 
+// TestAddresses has several addresses in one variable, which cannot be repeated.
+func TestAddresses(t *testing.T) {
+	c, _, _, err := parse(t, "--web.address=:2", "--web.address=[::1]:3,vsock://:4")
+	require.NoError(t, err)
+	assert.Equal(t, []string{":2", "[::1]:3", "vsock://:4"}, c.address)
+	for _, text := range []string{":5,127.0.0.1:6", ":5, 127.0.0.1:6", ":5\n127.0.0.1:6\n", ":5 127.0.0.1:6"} {
+		t.Setenv("CHATTONIC_EXPORTER_WEB_ADDRESS", text)
+		c, _, _, err = parse(t)
+		require.NoError(t, err, text)
+		assert.Equal(t, []string{":5", "127.0.0.1:6"}, c.address, text)
+	}
+	t.Setenv("CHATTONIC_EXPORTER_WEB_ADDRESS", ":5,nowhere")
+	_, _, _, err = parse(t)
+	require.ErrorContains(t, err, `--web.address ($CHATTONIC_EXPORTER_WEB_ADDRESS) ":5,nowhere": address nowhere: missing port in address`)
+	_, _, _, err = parse(t, "--web.address=")
+	require.ErrorContains(t, err, "missing port in address")
+}
+
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		want string

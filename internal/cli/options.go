@@ -35,6 +35,12 @@ type Client struct {
 // Flags declares all flags of Client, for a command that makes many calls.
 func (c *Client) Flags(cmd *kingpin.CmdClause) {
 	c.CallFlags(cmd)
+	Shared(cmd, "chattonic.windows", "Windows of the single team, with commas: durations, or today, yesterday, this_week, this_month. Default: 24h.").
+		PlaceHolder("WINDOWS").StringVar(&c.Source.Windows)
+	Shared(cmd, "chattonic.duration-unit", "Unit of the times in the API of the single team: milliseconds, seconds or minutes. Default: seconds.").
+		PlaceHolder("UNIT").StringVar(&c.Source.DurationUnit)
+	Shared(cmd, "chattonic.queries-pending-threshold", "Threshold of the single team for alerts about waiting queries. Default: none.").
+		PlaceHolder("NUMBER").StringVar(&c.Source.QueriesPending)
 	calls := Shared(cmd, "chattonic.max-calls", "Maximum number of concurrent API calls.").Default("100")
 	calls.Int64Var(&c.MaxCalls)
 	check(calls, func(string) error { return positive(c.MaxCalls) })
@@ -47,6 +53,7 @@ func (c *Client) CallFlags(cmd *kingpin.CmdClause) {
 	Shared(cmd, "chattonic.codename", "Codename of the single team.").PlaceHolder("CODENAME").StringVar(&c.Source.Codename)
 	Shared(cmd, "chattonic.token-file", "File with the access token of the single team. Alternatively set the token itself in the variable "+config.TokenVariable+".").
 		PlaceHolder("FILE").StringVar(&c.Source.TokenFile)
+	Shared(cmd, "chattonic.timezone", "Time zone of the single team, for windows such as today. Default: UTC.").PlaceHolder("ZONE").StringVar(&c.Source.Timezone)
 	timeout := Shared(cmd, "chattonic.request-timeout", "Timeout of an API call.").Default("30s")
 	timeout.DurationVar(&c.RequestTimeout)
 	check(timeout, func(string) error { return positive(c.RequestTimeout) })

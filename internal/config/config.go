@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
+	"go.yaml.in/yaml/v3"
 
 	"chattonic_exporter/chattonic"
 	"chattonic_exporter/internal/calendar"
@@ -114,6 +117,10 @@ type Flags struct {
 	TokenFile string
 	// Token is the access token itself, from CHATTONIC_EXPORTER_TOKEN.
 	Token string
+
+	// These settings of a single team have the format of a file's key. Windows is a list
+	// with commas. An empty text means the default.
+	Windows, Timezone, DurationUnit, QueriesPending string
 }
 
 // Load returns the configuration from the file or for the single team. It fails if the
@@ -122,7 +129,7 @@ func (f Flags) Load() (*Config, error) {
 	single := f != Flags{File: f.File}
 	switch {
 	case f.File != "" && single:
-		return nil, usage.Errorf("--config.file cannot be combined with --chattonic.url, --chattonic.codename, --chattonic.token-file or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others")
+		return nil, usage.Errorf("--config.file cannot be combined with --chattonic.url and the other flags of a single team, or CHATTONIC_EXPORTER_TOKEN: set only --config.file, or only the others")
 	case f.File != "":
 		return Load(f.File)
 	case single:
@@ -151,12 +158,55 @@ func Single(f Flags) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := defaultSettings()
+	settings, err := f.settings()
+	if err != nil {
+		return nil, err
+	}
 	settings.BaseURL = baseURL(f.URL)
 	team := settings.team(f.Codename)
 	team.HTTPClient = defaultHTTPClient()
 	team.HTTPClient.Authorization = authorization
 	return &Config{Teams: []Team{team}}, nil
+}
+
+// settings returns the settings of a single team, except its URL. The flags are validated and
+// decoded like the keys of a file.
+func (f Flags) settings() (settings, error) {
+	s := defaultSettings()
+	text := func(value string) *yaml.Node {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.TrimSpace(value)}
+	}
+	windows := &yaml.Node{Kind: yaml.SequenceNode}
+	for name := range strings.SplitSeq(f.Windows, ",") {
+		windows.Content = append(windows.Content, text(name))
+	}
+	for _, flag := range []struct {
+		name, value string
+		node        *yaml.Node
+		into        any
+	}{
+		{"--chattonic.windows", f.Windows, windows, &s.Windows},
+		{"--chattonic.timezone", f.Timezone, text(f.Timezone), &s.Timezone},
+		{"--chattonic.duration-unit", f.DurationUnit, text(f.DurationUnit), &s.DurationUnit},
+		{"--chattonic.queries-pending-threshold", f.QueriesPending, text(f.QueriesPending), &s.Thresholds.QueriesPending},
+	} {
+		if flag.value == "" {
+			continue
+		}
+		err := validator{}.check("", flag.node, reflect.TypeOf(flag.into).Elem())
+		if err == nil {
+			err = decode(flag.node, flag.into)
+		}
+		if err != nil {
+			return s, usage.Errorf("%s: %w", flag.name, err)
+		}
+	}
+	for i, window := range s.Windows {
+		if slices.Contains(s.Windows[:i], window) {
+			return s, usage.Errorf("--chattonic.windows: %s comes twice: keep one of them", window.Name())
+		}
+	}
+	return s, nil
 }
 
 // singleAuthorization returns the authorization of a single team. White space around the

@@ -479,6 +479,17 @@ func TestSingle(t *testing.T) {
 		HTTPClient:      client,
 	}, team)
 
+	config, err = Single(Flags{
+		URL: "https://chat-tonic.example", Codename: "acme", TokenFile: "token",
+		Windows: "today, 7d", Timezone: "America/Sao_Paulo", DurationUnit: "minutes", QueriesPending: "2.5",
+	})
+	require.NoError(t, err)
+	team = config.Teams[0]
+	assert.Equal(t, []string{"today", "7d"}, windowNames(team))
+	assert.Equal(t, "America/Sao_Paulo", team.Location.String())
+	assert.Equal(t, time.Minute, team.DurationUnit)
+	assert.Equal(t, new(2.5), team.Thresholds.QueriesPending)
+
 	config, err = Single(Flags{URL: "https://chat-tonic.example", Codename: "acme", Token: " " + secret + "\n"})
 	require.NoError(t, err)
 	assert.Equal(t, &promconfig.Authorization{Type: "Bearer", Credentials: secret}, config.Teams[0].HTTPClient.Authorization)
@@ -498,6 +509,11 @@ func TestSingleErrors(t *testing.T) {
 		"bad codename":          {Flags{URL: address, Codename: "..", TokenFile: "token"}, `--chattonic.codename: the codename cannot be "..": use the one in the API's URLs`},
 		"codename not UTF-8":    {Flags{URL: address, Codename: "a\xff", TokenFile: "token"}, `--chattonic.codename: the codename "a\xff" is not valid UTF-8: use the one in the API's URLs`},
 		"token and file":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Token: secret}, "both --chattonic.token-file and CHATTONIC_EXPORTER_TOKEN are set: keep one of them"},
+		"unknown window":        {Flags{URL: address, Codename: "acme", TokenFile: "token", Windows: "24h,tody"}, "--chattonic.windows: unknown window: use a duration such as 24h or 7d, or today, yesterday, this_week or this_month"},
+		"window twice":          {Flags{URL: address, Codename: "acme", TokenFile: "token", Windows: "24h, 24h"}, "--chattonic.windows: 24h comes twice: keep one of them"},
+		"unknown zone":          {Flags{URL: address, Codename: "acme", TokenFile: "token", Timezone: "Local"}, "--chattonic.timezone: unknown time zone: use an IANA name such as UTC or America/Sao_Paulo"},
+		"unknown unit":          {Flags{URL: address, Codename: "acme", TokenFile: "token", DurationUnit: "hours"}, "--chattonic.duration-unit: unknown value: use one of milliseconds, seconds, minutes"},
+		"negative threshold":    {Flags{URL: address, Codename: "acme", TokenFile: "token", QueriesPending: "-1"}, "--chattonic.queries-pending-threshold: not a threshold: use a number of at least 0"},
 		"neither token or file": {Flags{URL: address, Codename: "acme"}, "no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"blank token":           {Flags{URL: address, Codename: "acme", Token: " \n"}, "no access token: set --chattonic.token-file to a file that contains it, or CHATTONIC_EXPORTER_TOKEN to the token itself"},
 		"token of two lines":    {Flags{URL: address, Codename: "acme", Token: secret + "\n" + secret}, "CHATTONIC_EXPORTER_TOKEN: the access token contains a line break or another control character: keep only the token, on one line"},

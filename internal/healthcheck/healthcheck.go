@@ -193,7 +193,7 @@ func (o *Options) page(ctx context.Context) (page *url.URL, local bool, err erro
 // ownPage returns the health page of an exporter with the environment of this
 // process.
 func ownPage(ctx context.Context) (*url.URL, error) {
-	addresses := strings.Fields(os.Getenv(ListenAddressVariable))
+	addresses := cli.Addresses(os.Getenv(ListenAddressVariable))
 	if len(addresses) == 0 {
 		addresses = []string{DefaultAddress}
 	}

@@ -318,6 +318,7 @@ func TestOwnPage(t *testing.T) {
 	for address, want := range map[string]string{
 		"[2001:db8::1]:80": "http://[2001:db8::1]:80/-/healthy",
 		"10.1.2.3:http":    "http://10.1.2.3:80/-/healthy",
+		"vsock://:1,:8080": "http://127.0.0.1:8080/-/healthy",
 	} {
 		t.Setenv(ListenAddressVariable, address)
 		page, err := ownPage(t.Context())

@@ -72,6 +72,8 @@ type Options struct {
 	MaxScrapes int64
 	// EnableReload serves /-/reload. SIGHUP reloads in any case.
 	EnableReload bool
+	// AutoReload reloads when the configuration file changes.
+	AutoReload bool
 	// Profiling serves /debug/pprof/.
 	Profiling bool
 	// StatusPage shows the teams at / and /teams/CODENAME.
@@ -99,7 +101,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	o.ScrapeFlags(cmd)
 	o.Listen = kingpinflag.AddFlags(cmd, ":10042")
 	cli.CheckAddress(cmd.GetFlag("web.listen-address"))
-	cmd.GetFlag("web.listen-address").Help("Address to listen on, such as :10042, [::1]:10042 or vsock://:10042. Can be repeated.")
+	cmd.GetFlag("web.listen-address").Help("Address to listen on, such as :10042, [::1]:10042 or vsock://:10042. Can be repeated, or several with commas.")
 	cmd.GetFlag("web.config.file").PlaceHolder("FILE").
 		Help("Web configuration file of the Prometheus exporter-toolkit, for TLS, client certificates and passwords. Default: plain HTTP without passwords.")
 	cmd.GetFlag("web.systemd-socket").Help("Listen on sockets from systemd instead of --web.listen-address. Default: off.")
@@ -110,6 +112,7 @@ func (o *Options) Flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("web.status-page", "Serve pages for people: the teams at /, a team at /teams/CODENAME, and tiles for a wall at /wall. Default: on.").Default("true").BoolVar(&o.StatusPage)
 	cmd.Flag("web.max-scrapes", "Maximum number of concurrent scrapes; 0 for no limit. Above it /metrics and /probe answer 503.").Default("256").Int64Var(&o.MaxScrapes)
 	cmd.Flag("web.enable-reload", "Serve POST /-/reload. SIGHUP reloads in any case. Default: on.").Default("true").BoolVar(&o.EnableReload)
+	cmd.Flag("config.auto-reload", "Reload within a minute after the content of --config.file changes. Default: on.").Default("true").BoolVar(&o.AutoReload)
 	cmd.Flag("web.enable-pprof", "Serve Go profiles at /debug/pprof/. Default: off.").BoolVar(&o.Profiling)
 	cmd.Flag("scrape.timeout-offset", "Time to subtract from the scrape timeout of Prometheus.").Default("500ms").DurationVar(&o.TimeoutOffset)
 }
@@ -127,6 +130,8 @@ type exporter struct {
 	registry *prometheus.Registry
 	metrics  *collector.ExporterMetrics
 	teams    *teams.Set
+
+	file *fileWatch // nil without a file
 
 	shuttingDown atomic.Bool
 	reloading    sync.Mutex // held while a reload runs
@@ -153,6 +158,9 @@ func start(o Options) (*exporter, error) {
 		RequestTimeout: o.RequestTimeout, MaxBody: o.MaxBody, MaxCalls: o.MaxCalls,
 		UserAgent: "chattonic_exporter/" + version.Version, Metrics: metrics, History: o.StatusPage,
 	})}
+	if o.Source.File != "" {
+		e.file = &fileWatch{path: o.Source.File}
+	}
 	if err := e.load(); err != nil {
 		return nil, err
 	}
@@ -161,6 +169,9 @@ func start(o Options) (*exporter, error) {
 
 // load reads the configuration and makes it the active one.
 func (e *exporter) load() error {
+	if e.file != nil {
+		e.file.load()
+	}
 	c, err := e.Load()
 	if err == nil {
 		err = e.teams.Apply(c)
@@ -200,18 +211,24 @@ func (e *exporter) runReload() error {
 	return nil
 }
 
-// reloadOnSignals reloads on each signal until ctx ends. The channel that it
-// returns is closed after the last reload.
-func (e *exporter) reloadOnSignals(ctx context.Context, signals <-chan os.Signal) <-chan struct{} {
+// reloadOnChange reloads on each signal and, with AutoReload, when the configuration file has
+// changed, until ctx ends. The channel that it returns is closed after the last reload.
+func (e *exporter) reloadOnChange(ctx context.Context, signals <-chan os.Signal) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		ticker := time.NewTicker(watchInterval)
+		defer ticker.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-signals:
 				_ = e.reload() // it logs its error
+			case <-ticker.C:
+				if e.AutoReload && e.file != nil && e.file.changed() {
+					_ = e.reload()
+				}
 			}
 		}
 	}()
@@ -292,7 +309,7 @@ func Run(ctx context.Context, o Options) error {
 	closeUnused(server)
 	reloads, stopReloads := context.WithCancel(ctx)
 	defer stopReloads()
-	reloadsDone := e.reloadOnSignals(reloads, hangups)
+	reloadsDone := e.reloadOnChange(reloads, hangups)
 	if o.Simulated {
 		scraping, stopScraping := context.WithCancel(ctx)
 		defer e.scrapeItself(scraping)()

@@ -127,6 +127,7 @@ timeoutSeconds: 5
 {{- $teams := .Values.probe.teams }}
 {{- if not $teams }}
 {{- range .Values.config.teams }}{{ $teams = append $teams .codename }}{{ end }}
+{{- with .Values.team.codename }}{{ $teams = append $teams . }}{{ end }}
 {{- end }}
 {{- if not $teams }}
 {{- fail "probe.enabled needs codenames: list the teams in config.teams or, with existingConfigSecret or demo, in probe.teams" }}
@@ -178,14 +179,40 @@ volumeMounts: {{- $mounts | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- define "chattonic.configArg" -}}
-{{- if not .Values.demo }}
+{{- /* "true" if the teams are in a file. */}}
+{{- define "chattonic.hasFile" -}}
+{{- if or .Values.config.teams .Values.existingConfigSecret }}true{{ end }}
+{{- end }}
+
+{{- /* The arguments about teams, except --demo. The NPS export has no flags for windows, units and thresholds. */}}
+{{- define "chattonic.teamArgs" -}}
+{{- if include "chattonic.hasFile" .context }}
 - --config.file=/etc/chattonic_exporter/exporter.yml
+{{- else if not .context.Values.demo }}
+{{- with .context.Values.team }}
+- {{ printf "--chattonic.url=%s" .url | quote }}
+- {{ printf "--chattonic.codename=%s" .codename | quote }}
+- --chattonic.token-file=/run/secrets/chattonic/token
+{{- with .timezone }}
+- --chattonic.timezone={{ . }}
+{{- end }}
+{{- if $.scrapes }}
+{{- with .windows }}
+- --chattonic.windows={{ join "," . }}
+{{- end }}
+{{- with .durationUnit }}
+- --chattonic.duration-unit={{ . }}
+{{- end }}
+{{- if not (kindIs "invalid" .queriesPendingThreshold) }}
+- --chattonic.queries-pending-threshold={{ .queriesPendingThreshold }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "chattonic.volumes" -}}
-{{- if not .Values.demo }}
+{{- if include "chattonic.hasFile" . }}
 - name: config
   secret: {secretName: {{ include "chattonic.configSecretName" . }}, defaultMode: 0440}
 {{- end }}
@@ -199,7 +226,7 @@ volumeMounts: {{- $mounts | nindent 2 }}
 {{- end }}
 
 {{- define "chattonic.volumeMounts" -}}
-{{- if not .Values.demo }}
+{{- if include "chattonic.hasFile" . }}
 - {name: config, mountPath: /etc/chattonic_exporter, readOnly: true}
 {{- end }}
 {{- if .Values.existingSecret }}
@@ -212,15 +239,18 @@ volumeMounts: {{- $mounts | nindent 2 }}
 
 {{- /* Checks that the schema cannot express with a helpful message. */}}
 {{- define "chattonic.validate" -}}
-{{- $teams := or .Values.config.teams .Values.existingConfigSecret }}
-{{- if and .Values.demo $teams }}
-{{- fail "demo serves simulated teams only: set demo to false, or leave out config.teams and existingConfigSecret" }}
+{{- $sources := compact (list (ternary "config.teams" "" (not (empty .Values.config.teams))) (ternary "existingConfigSecret" "" (not (empty .Values.existingConfigSecret))) (ternary "team.codename" "" (not (empty .Values.team.codename)))) }}
+{{- if and .Values.demo $sources }}
+{{- fail (printf "demo serves simulated teams only: set demo to false, or leave out %s" (join " and " $sources)) }}
 {{- end }}
-{{- if not (or .Values.demo $teams) }}
-{{- fail "no team is configured: add one to config.teams, or set existingConfigSecret to a Secret with the file, or set demo to true" }}
+{{- if not (or .Values.demo $sources) }}
+{{- fail "no team is configured: set team.url and team.codename for one, or add some to config.teams, or set existingConfigSecret to a Secret with the file, or set demo to true" }}
 {{- end }}
-{{- if and .Values.config.teams .Values.existingConfigSecret }}
-{{- fail "config.teams and existingConfigSecret are both set: keep one" }}
+{{- if gt (len $sources) 1 }}
+{{- fail (printf "%s are both set: keep one" (join " and " $sources)) }}
+{{- end }}
+{{- if and .Values.team.codename (not (and .Values.team.url .Values.existingSecret)) }}
+{{- fail "team.codename needs team.url, and existingSecret with the access token in its key token" }}
 {{- end }}
 {{- if and .Values.probe.enabled .Values.scrapeConfig.enabled }}
 {{- fail "probe and scrapeConfig both make each team a target: enable one" }}
