@@ -146,6 +146,10 @@ chart-files: ## Copy rules and dashboards into the Helm chart
 	cp -R deploy/prometheus/rules deploy/prometheus/optional $(CHART)/files/
 	cp dashboards/*.json $(CHART)/files/dashboards/
 
+.PHONY: schema
+schema: ## Make the JSON Schema of the configuration file from its types, also in the Helm chart
+	go test -count=1 -run '^TestSchemaFiles$$' ./internal/config -update
+
 .PHONY: demo-history
 demo-history: build $(PROMETHEUS) ## Run the demo with a past week in Prometheus, without containers; takes some minutes (DAYS=7)
 	DAYS=$(or $(DAYS),7) deploy/demo-history

@@ -446,6 +446,23 @@ func TestChartConfigurationIsValid(t *testing.T) {
 	}
 }
 
+// The schema of the chart accepts each valid configuration, such as that of the README.
+func TestChartAcceptsTheConfigurationOfTheREADME(t *testing.T) {
+	_, rest, found := strings.Cut(readText(t, inRepository("README.md")), "```yaml\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(rest, "```\n")
+	for name, text := range map[string]string{"README": text, "nulls": `
+defaults: {max_calls_per_minute: 60, ttl: {operators: 0, dashboard: 1m30s}, date_format_group: 0, thresholds: {queries_pending: "5"}, http_client: null, business_hours: null}
+teams: [{codename: 12, base_url: "https://chat-tonic.example", max_calls_per_minute: null, thresholds: {queries_pending: null}, http_client: {
+  authorization: {credentials: x}, tls_config: {min_version: TLS12}, proxy_url: null, http_headers: {X-Team: {values: [a]}}, oauth2: null}}]`} {
+		var config map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(text), &config))
+		values, err := yaml.Marshal(map[string]any{"demo": false, "config": config})
+		require.NoError(t, err)
+		require.NotEmpty(t, render(t, chart(), "--values="+writeText(t, filepath.Join(t.TempDir(), "values.yaml"), string(values))), name)
+	}
+}
+
 func TestChartConfigurationRollsThePods(t *testing.T) {
 	checksum := func(args ...string) string {
 		d := one[apps.Deployment](t, render(t, chart(), append([]string{valuesOf("minimal")}, args...)...))
@@ -786,6 +803,9 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"argument without dashes": {"extraArgs: [simulate]", "/extraArgs/0"},
 		"demo with teams":         {"config: {teams: [{codename: acme}]}", "set demo to false"},
 		"no team":                 {"demo: false", "no team is configured"},
+		"typo in the defaults":    {"{demo: false, config: {defaults: {window: [1h]}, teams: [{codename: acme}]}}", "window"},
+		"typo in a team":          {"{demo: false, config: {teams: [{codename: acme, http_client: {authorisation: {}}}]}}", "authorisation"},
+		"unit of a team":          {"{demo: false, config: {teams: [{codename: acme, duration_unit: hours}]}}", "duration_unit"},
 		"a team without a token":  {"{demo: false, team: {url: 'https://chat-tonic.example', codename: acme}}", "existingSecret with the access token"},
 		"a team and a file":       {"{demo: false, existingConfigSecret: mine, team: {url: 'https://chat-tonic.example', codename: acme}}", "existingConfigSecret and team.codename are both set: keep one"},
 		"two configurations":      {"{demo: false, existingConfigSecret: mine, config: {teams: [{codename: acme}]}}", "keep one"},
@@ -816,7 +836,7 @@ func TestChartSchemaDescribesAllValues(t *testing.T) {
 	var compare func(path string, schema, values map[string]any)
 	compare = func(path string, schema, values map[string]any) {
 		properties, _ := schema["properties"].(map[string]any)
-		if properties == nil { // the user chooses the keys
+		if properties == nil || path == "/config/defaults" { // the user chooses the keys
 			return
 		}
 		assert.Equal(t, false, schema["additionalProperties"], path)
