@@ -63,6 +63,8 @@ LINT_MODULE := internal/tools/lint
 LINT        := bin/golangci-lint
 HELM_MODULE := internal/tools/helm
 HELM        := bin/helm
+RELEASE_MODULE := internal/tools/release
+NFPM           := bin/nfpm
 # It pins promtool, Alertmanager and amtool, too, which come with Prometheus.
 E2E_MODULE := deploy/e2e
 PROMETHEUS := bin/prometheus
@@ -105,6 +107,9 @@ $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
 
 $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 	$(call buildTools,$(HELM_MODULE))
+
+$(NFPM): $(RELEASE_MODULE)/go.mod $(RELEASE_MODULE)/go.sum
+	$(call buildTools,$(RELEASE_MODULE))
 
 $(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
 	$(call buildTools,$(E2E_MODULE))
@@ -211,10 +216,22 @@ docker: ## Build the container image (IMAGE=name)
 		--build-arg BUILD_DATE=$(call orUnknown,$(BUILD_DATE)) \
 		-t $(IMAGE):$(call orUnknown,$(VERSION)) -t $(IMAGE):latest .
 
+# Without a tag the version is 0.0.0 with the commit: packages need a number first.
+RELEASE   = $(if $(shell echo "$(VERSION)" | grep -E "^[0-9]+[.][0-9]+[.][0-9]+"),$(VERSION),0.0.0-git$(VERSION))
+PLATFORMS ?= linux-amd64 linux-arm64 linux-armv7 linux-s390x darwin-amd64 darwin-arm64 windows-amd64
+
+.PHONY: release
+release: $(NFPM) ## Make archives, .deb, .rpm, SBOM and checksums in dist/ (PLATFORMS="linux-amd64 …")
+	RELEASE='$(RELEASE)' LDFLAGS='$(LDFLAGS)' SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) deploy/packages/release $(PLATFORMS)
+
+.PHONY: try-deb
+try-deb: ## Install, scrape and remove the .deb of this machine's platform in dist/ under systemd-nspawn; as root
+	deploy/packages/try-deb dist/*_$(shell go env GOARCH).deb
+
 .PHONY: ci
 ci: ## Run what the continuous integration runs
 	bash .ci/run
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin $(BINARY) coverage.out
+	rm -rf bin dist $(BINARY) coverage.out
