@@ -65,6 +65,8 @@ HELM_MODULE := internal/tools/helm
 HELM        := bin/helm
 RELEASE_MODULE := internal/tools/release
 NFPM           := bin/nfpm
+VICTORIA_MODULE := internal/tools/victoriametrics
+VICTORIA        := bin/victoria-metrics
 # It pins promtool, Alertmanager and amtool, too, which come with Prometheus.
 E2E_MODULE := deploy/e2e
 PROMETHEUS := bin/prometheus
@@ -111,6 +113,9 @@ $(HELM): $(HELM_MODULE)/go.mod $(HELM_MODULE)/go.sum
 $(NFPM): $(RELEASE_MODULE)/go.mod $(RELEASE_MODULE)/go.sum
 	$(call buildTools,$(RELEASE_MODULE))
 
+$(VICTORIA): $(VICTORIA_MODULE)/go.mod $(VICTORIA_MODULE)/go.sum
+	$(call buildTools,$(VICTORIA_MODULE))
+
 $(PROMETHEUS): $(E2E_MODULE)/go.mod $(E2E_MODULE)/go.sum
 	$(call buildTools,$(E2E_MODULE))
 
@@ -127,7 +132,7 @@ browser:
 	echo "There is no Chromium to look at the pages with: install it, on Debian by apt-get install chromium, or run make e2e CHROMIUM_BIN=/path/of/one." >&2; exit 1
 
 .PHONY: e2e
-e2e: build $(PROMETHEUS) $(HELM) browser ## Test what is in deploy/ with the real Prometheus and Alertmanager, and the pages with Chromium
+e2e: build $(PROMETHEUS) $(HELM) $(VICTORIA) browser ## Test what is in deploy/ with the real Prometheus and Alertmanager, and the pages with Chromium
 	cd $(E2E_MODULE) && CGO_ENABLED=0 go test -count=1 -timeout 10m $(TESTFLAGS) ./...
 
 .PHONY: screenshots
