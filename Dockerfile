@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
 # Cross-compile on the build platform, without emulation.
-FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.11-bookworm AS build
 WORKDIR /src
 
 # Modules change less often than code, so they get their own layer.

@@ -61,6 +61,8 @@ CHART := deploy/helm/chattonic-exporter
 
 LINT_MODULE := internal/tools/lint
 LINT        := bin/golangci-lint
+# Known vulnerabilities, as a module.
+VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
 HELM_MODULE := internal/tools/helm
 HELM        := bin/helm
 RELEASE_MODULE := internal/tools/release
@@ -90,7 +92,7 @@ test: ## Run the tests, with the race detector where a C compiler is at hand
 	$(if $(filter ./...,$(PACKAGES)),cd dashboards && go test -shuffle=on ./...)
 
 .PHONY: lint
-lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
+lint: $(LINT) ## Check format, go.mod, vet, the rules of .golangci.yml and known vulnerabilities
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || \
 		{ echo "gofmt would change these files, run make fmt:"; echo "$$unformatted"; exit 1; }
 	go mod tidy -diff
@@ -98,6 +100,7 @@ lint: $(LINT) ## Check format, go.mod, vet and the rules of .golangci.yml
 	$(LINT) run
 	cd dashboards && go vet ./... && ../$(LINT) run --config ../.golangci.yml
 	cd $(E2E_MODULE) && export CGO_ENABLED=0 && go vet ./... && ../../$(LINT) run --config ../../.golangci.yml
+	internal/tools/lint/vulncheck $(VULNDB_VERSION)
 
 # Builds the tools of a separate module, whose dependencies are not those of the
 # exporter. Tools and tests use the same flags, so that shared packages are compiled

@@ -14,11 +14,11 @@ import (
 	"time"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	monitoringalpha "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -144,33 +144,6 @@ func kubernetes(t *testing.T, name string, object any) {
 	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, inRepository("deploy", "kubernetes", name))), object))
 }
 
-// scrapeConfig has the fields of the operator's ScrapeConfig that the example uses.
-// The operator's own type needs modules that are not used otherwise.
-type scrapeConfig struct {
-	meta.TypeMeta   `json:",inline"`
-	meta.ObjectMeta `json:"metadata"`
-	Spec            struct {
-		JobName        string              `json:"jobName"`
-		MetricsPath    string              `json:"metricsPath"`
-		HonorLabels    bool                `json:"honorLabels"`
-		ScrapeInterval monitoring.Duration `json:"scrapeInterval"`
-		ScrapeTimeout  monitoring.Duration `json:"scrapeTimeout"`
-		SampleLimit    uint64              `json:"sampleLimit"`
-		HTTPSDConfigs  []struct {
-			URL             string              `json:"url"`
-			RefreshInterval monitoring.Duration `json:"refreshInterval"`
-		} `json:"httpSDConfigs"`
-		RelabelConfigs []monitoring.RelabelConfig `json:"relabelings"`
-	} `json:"spec"`
-}
-
-// prometheusAgent has the fields of a PrometheusAgent that the example uses.
-type prometheusAgent struct {
-	meta.TypeMeta   `json:",inline"`
-	meta.ObjectMeta `json:"metadata"`
-	Spec            monitoring.CommonPrometheusFields `json:"spec"`
-}
-
 // step is a relabelling rule.
 type step struct {
 	Sources []string `json:"source_labels"`
@@ -191,14 +164,14 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 	}
 	require.NoError(t, yaml.Unmarshal([]byte(readText(t, shardedFile())), &sharded))
 	job := sharded.Jobs[1]
-	config := new(scrapeConfig)
+	config := new(monitoringalpha.ScrapeConfig)
 	kubernetes(t, "scrapeconfig.yaml", config)
 	require.Equal(t, "ScrapeConfig", config.Kind)
-	assert.Equal(t, job.Name, config.Spec.JobName)
-	assert.Equal(t, job.Path, config.Spec.MetricsPath)
+	assert.Equal(t, &job.Name, config.Spec.JobName)
+	assert.Equal(t, &job.Path, config.Spec.MetricsPath)
 	assert.True(t, job.Honor)
-	assert.True(t, config.Spec.HonorLabels)
-	assert.Equal(t, job.Samples, config.Spec.SampleLimit)
+	assert.Equal(t, new(true), config.Spec.HonorLabels)
+	assert.Equal(t, &job.Samples, config.Spec.SampleLimit)
 	var steps []step
 	for _, r := range config.Spec.RelabelConfigs {
 		s := step{Target: r.TargetLabel, Regex: r.Regex, Action: r.Action}
@@ -215,7 +188,7 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 }
 
 func TestAgentSelectsWhatTheExamplesShow(t *testing.T) {
-	agent, config := new(prometheusAgent), new(scrapeConfig)
+	agent, config := new(monitoringalpha.PrometheusAgent), new(monitoringalpha.ScrapeConfig)
 	kubernetes(t, "prometheusagent.yaml", agent)
 	kubernetes(t, "scrapeconfig.yaml", config)
 	require.Equal(t, "PrometheusAgent", agent.Kind)

@@ -67,14 +67,15 @@ func sumOf(t *testing.T, file, metric string) (sum float64, samples int) {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if _, rest, found := strings.Cut(lines.Text(), metric+"{"); found && strings.HasPrefix(lines.Text(), metric) {
-			_, rest, found = strings.Cut(rest, "} ")
-			require.True(t, found)
-			v, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			require.NoError(t, err)
-			sum += v
-			samples++
+		if !strings.HasPrefix(lines.Text(), metric+"{") {
+			continue
 		}
+		_, rest, found := strings.Cut(lines.Text(), "} ")
+		require.True(t, found)
+		v, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		require.NoError(t, err)
+		sum += v
+		samples++
 	}
 	require.NoError(t, lines.Err())
 	return sum, samples

@@ -21,7 +21,7 @@ const (
 )
 
 // The chart's schema has that of the configuration on one line.
-var chartLine = regexp.MustCompile(`(?m)^    "config": .*$`)
+var chartLine = regexp.MustCompile(`(?m)^ {4}"config": .*$`)
 
 // TestSchemaFiles checks that the files have the schema of the types. make schema writes them.
 func TestSchemaFiles(t *testing.T) {
