@@ -105,7 +105,7 @@ lint: $(LINT) ## Check format, go.mod, vet, the rules of .golangci.yml and known
 # Builds the tools of a separate module, whose dependencies are not those of the
 # exporter. Tools and tests use the same flags, so that shared packages are compiled
 # once. The tag builds Prometheus without the service discovery of clouds.
-buildTools = CGO_ENABLED=0 go build -C $(1) -tags=remove_all_sd -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
+buildTools = @echo "Compiling the tools of $(1), which takes some minutes, once."; set -x; CGO_ENABLED=0 go build -C $(1) -tags=remove_all_sd -ldflags='-s -w' -o $(CURDIR)/bin/ tool && touch $@
 
 $(LINT): $(LINT_MODULE)/go.mod $(LINT_MODULE)/go.sum
 	$(call buildTools,$(LINT_MODULE))

@@ -41,7 +41,6 @@ func TestOperatorsContract(t *testing.T) {
 		"a name that is null":       {but(`{"givenName": "Chamo", "familyName": "Sac2"}`, `null`), chattonic.Contract{}},
 		"a name that is a text":     {but(`{"givenName": "Chamo", "familyName": "Sac2"}`, `"Chamo"`), chattonic.Contract{}},
 		"another order":             {but(`"nps": 0, "lastConnection": null`, `"lastConnection": null, "nps": 0`), chattonic.Contract{}},
-		"unused twice":              {but(`"origins": [],`, `"origins": [], "origins": [],`), chattonic.Contract{}},
 		"unknown in one":            {but(`"status": "online"`, `"status": "online", "shift": {"nps": 1}`), unknown("operators.shift")},
 		"unknown in both":           {strings.ReplaceAll(documentedOperators, `"nps": 0`, `"team": "a", "nps": 0`), unknown("operators.team")},
 		"unknown in the name":       {but(`"givenName"`, `"middleName": "", "givenName"`), unknown("operators.name.middleName")},

@@ -16,30 +16,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxText is the maximum length of a string in bytes. It is limited because a string may
-// become a label of each sample of an operator.
+// maxText is the maximum length in bytes of a string, which may become a label.
 const maxText = 4096
 
-// fieldError is an error about a valid JSON value that is not as documented. It never
-// contains the value.
-type fieldError struct {
-	path    string // such as operators.nps; empty for the answer itself
-	problem string
-}
-
-func (e *fieldError) Error() string { return cmp.Or(e.path, "the answer") + " " + e.problem }
-
-// prefixField prepends the name of a field to the path of a fieldError.
-func prefixField(name string, err error) error {
-	var e *fieldError
-	if !errors.As(err, &e) {
-		return err
-	}
-	if e.path != "" {
-		name += "." + e.path
-	}
-	return &fieldError{name, e.problem}
-}
+// maxTexts is the maximum length of a list of strings. It limits the memory of an answer.
+const maxTexts = 100
 
 func wrongType(kind string) error { return &fieldError{problem: "has the wrong type: " + kind} }
 
@@ -56,36 +37,32 @@ type schema struct {
 // member is a documented member of an object.
 type member struct {
 	name     string
-	quoted   string  // the name as a JSON string
-	field    int     // index of the struct field, or unused
-	optional bool    // a documented object lacks it
-	nested   *schema // of the objects in the value, or nil if it holds none
+	quoted   string        // the name as a JSON string
+	field    int           // index of the struct field
+	kind     jsontext.Kind // values of others are skipped; 0 if they are errors
+	optional bool          // a documented object lacks it
+	nested   *schema       // of the objects in the value, or nil if it holds none
 }
-
-// unused is the field index of a member whose value is not decoded.
-const unused = -1
 
 // schemaOf returns the schema of the objects that are decoded into a struct type. The
 // tag json holds the member's name. The tag optional:"true" marks a member that
-// objects may lack. A field _ with the tag unused is a documented member whose value
-// is not decoded.
+// objects may lack.
 func schemaOf(path string, t reflect.Type) *schema {
 	s := &schema{path: path, indices: make(map[string]int)}
 	for i := range t.NumField() {
 		field := t.Field(i)
 		m := member{name: field.Tag.Get("json"), field: i, optional: field.Tag.Get("optional") == "true"}
-		if name, ok := field.Tag.Lookup("unused"); ok {
-			m.name, m.field = name, unused
-		}
 		if m.name == "-" {
 			continue
 		}
 		m.quoted = strconv.Quote(m.name)
 		switch fieldType := field.Type; {
-		case fieldType.Kind() == reflect.Slice:
+		case fieldType.Kind() == reflect.Slice && fieldType.Elem().Kind() == reflect.Struct:
 			m.nested = schemaOf(path+m.name+".", fieldType.Elem())
-		case m.field == unused && fieldType.NumField() > 0:
-			m.nested = schemaOf(path+m.name+".", fieldType)
+		case fieldType == reflect.TypeFor[OperatorName]():
+			m.nested, m.kind = schemaOf(path+m.name+".", fieldType), '{'
+		case fieldType == reflect.TypeFor[[]Text]():
+			m.kind = '['
 		}
 		s.indices[m.name] = len(s.members)
 		s.members = append(s.members, m)
@@ -108,13 +85,14 @@ func (s *schema) find(name jsontext.Value, next int) int {
 	return -1
 }
 
-// pointers returns pointers to the fields of a struct, in the order of the members.
-// The pointer of an unused member is nil.
+// pointers returns pointers to the fields of a struct, in the order of the members. For a
+// member that is an object it returns the pointers to the fields of that.
 func (s *schema) pointers(item reflect.Value) []any {
 	fields := make([]any, len(s.members))
 	for i, m := range s.members {
-		if m.field != unused {
-			fields[i] = item.Field(m.field).Addr().Interface()
+		field := item.Field(m.field)
+		if fields[i] = field.Addr().Interface(); m.nested != nil && field.Kind() == reflect.Struct {
+			fields[i] = m.nested.pointers(field)
 		}
 	}
 	return fields
@@ -204,7 +182,7 @@ func (d *decoder) object(s *schema, fields []any) error {
 		}
 		next = i + 1
 		m, field := &s.members[i], fields[i]
-		if seen&(1<<i) != 0 && field != nil {
+		if seen&(1<<i) != 0 {
 			return prefixField(m.name, &fieldError{problem: "is a duplicate field"})
 		}
 		seen |= 1 << i
@@ -231,20 +209,24 @@ func (d *decoder) addUnknown(path, name string) {
 	}
 }
 
-// value decodes the value of a member into the variable that field points to. It skips
-// the value if field is nil. null does not change the variable.
-func (d *decoder) value(m *member, field any) error {
-	if m.nested != nil {
-		switch kind := d.json.PeekKind(); {
-		case field == nil && kind == '{':
-			return d.object(m.nested, make([]any, len(m.nested.members)))
-		case field != nil && kind != 'n':
-			return d.list(reflect.ValueOf(field).Elem(), m.nested)
-		}
+// value decodes the value of a member into the variable that field points to, or into the
+// fields of an object. null does not change the variable.
+func (d *decoder) value(m *member, field any) (err error) {
+	if kind := d.json.PeekKind(); kind == 'n' || m.kind != 0 && kind != m.kind {
 		return d.json.SkipValue()
 	}
+	switch field := field.(type) {
+	case []any:
+		return d.object(m.nested, field)
+	case *[]Text:
+		*field, err = d.texts()
+		return err
+	}
+	if m.nested != nil {
+		return d.list(reflect.ValueOf(field).Elem(), m.nested)
+	}
 	raw, err := d.json.ReadValue()
-	if err != nil || field == nil || raw.Kind() == 'n' {
+	if err != nil {
 		return err
 	}
 	switch field := field.(type) {
@@ -294,6 +276,24 @@ func (d *decoder) list(into reflect.Value, s *schema) error {
 	into.Set(list)
 	_, err := d.json.ReadToken()
 	return err
+}
+
+// texts decodes the first maxTexts strings of an array. It skips other values.
+func (d *decoder) texts() (list []Text, err error) {
+	if err := d.open('['); err != nil {
+		return nil, err
+	}
+	for list = []Text{}; d.json.PeekKind() != ']'; {
+		raw, err := d.json.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if one, err := text(raw); err == nil && len(list) < maxTexts {
+			list = append(list, one)
+		}
+	}
+	_, err = d.json.ReadToken()
+	return list, err
 }
 
 // number decodes a number, or a string that contains one.

@@ -1,6 +1,7 @@
 package chattonic
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -253,4 +254,25 @@ func (r *statusField) check() error {
 		return errStatusFalse
 	}
 	return nil
+}
+
+// fieldError is an error about a valid JSON value that is not as documented. It never
+// contains the value.
+type fieldError struct {
+	path    string // such as operators.nps; empty for the answer itself
+	problem string
+}
+
+func (e *fieldError) Error() string { return cmp.Or(e.path, "the answer") + " " + e.problem }
+
+// prefixField prepends the name of a field to the path of a fieldError.
+func prefixField(name string, err error) error {
+	var e *fieldError
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.path != "" {
+		name += "." + e.path
+	}
+	return &fieldError{name, e.problem}
 }

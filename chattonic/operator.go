@@ -22,11 +22,11 @@ type Operators struct {
 // Operator holds the statistics of one operator. The unit of the API's durations is not
 // documented. The fields are in the order of the documented answer.
 type Operator struct {
-	_ struct {
-		_ struct{} `unused:"givenName"`
-		_ struct{} `unused:"familyName"`
-	} `unused:"name"`
-	_ struct{} `unused:"origins"`
+	// Name is the operator's own name.
+	Name OperatorName `json:"name"`
+	// Origins holds the ids of the origins of the queries that the operator handles, the
+	// first 100 of them.
+	Origins []Text `json:"origins"`
 	// Profile is the number of the operator's role.
 	Profile Number `json:"profile"`
 	// ID identifies the operator.
@@ -61,6 +61,14 @@ type Operator struct {
 	QueryInProgress Number `json:"queryInProgress"`
 	// OriginsName names the origins of the queries that the operator handles.
 	OriginsName Text `json:"originsName"`
+}
+
+// OperatorName is the name of a person.
+type OperatorName struct {
+	// GivenName is the given name.
+	GivenName Text `json:"givenName"`
+	// FamilyName is the family name.
+	FamilyName Text `json:"familyName"`
 }
 
 // Operators returns the team's operators with their statistics for the window. Its

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,14 +100,35 @@ func TestOperatorsDocumentedAnswer(t *testing.T) {
 		ID: "5ed96d95aef725fdfb", DisplayName: "Chamo Sac2", Profile: chattonic.NumberOf(500), OriginsName: "Tengo otro tipo de consultas",
 		QueryInProgress: zero, OnlineTime: zero, AwayTime: zero, FreeTime: zero, QueriesAssigned: zero, QueriesResolved: zero,
 		SumDuration: zero, AvgDurationResolved: zero, NPS: zero, NumberOfResponsesNPS: zero,
+		Name: chattonic.OperatorName{GivenName: "Chamo", FamilyName: "Sac2"}, Origins: []chattonic.Text{"5ed94dd1fdda89cee4cb61"},
 	}
 	second := first
+	second.Name.FamilyName, second.Origins = "Operator", []chattonic.Text{}
 	second.ID, second.DisplayName, second.OriginsName = "5f286ede4dbdcf209af", "Chamo Operator", "all"
 	second.Status, second.OnlineTime = "online", chattonic.NumberOf(480)
 	assert.Equal(t, &chattonic.Operators{
 		Metadata: chattonic.Metadata{Window: november, ReceivedAt: receivedAt}, Status: &status,
 		Operators: []chattonic.Operator{first, second}, QueryPending: zero,
 	}, got)
+}
+
+// TestNamesAndOrigins has names and origins as others than the API may write them. Nothing else
+// depends on them, so they never fail an answer.
+func TestNamesAndOrigins(t *testing.T) {
+	t.Parallel()
+	for members, want := range map[string]chattonic.Operator{
+		`"name": "Ana", "origins": "a"`:                           {},
+		`"name": null, "origins": null`:                           {},
+		`"name": [1], "origins": {"a": 1}`:                        {},
+		`"name": {"givenName": "Ana"}, "origins": ["a", 1, "b"]`:  {Name: chattonic.OperatorName{GivenName: "Ana"}, Origins: []chattonic.Text{"a", "b"}},
+		`"origins": [["a"], "` + strings.Repeat("x", 5000) + `"]`: {Origins: []chattonic.Text{}},
+		`"origins": ` + list(`"a"`, 1000):                         {Origins: slices.Repeat([]chattonic.Text{"a"}, 100)},
+	} {
+		want.ID = "i"
+		got, err := operators(t, `{"operators": [{"_id": "i", `+members+`}, {"_id": "j"}]}`)
+		require.NoError(t, err, members)
+		assert.Equal(t, []chattonic.Operator{want, {ID: "j"}}, got.Operators, members)
+	}
 }
 
 func TestOperatorsFields(t *testing.T) {

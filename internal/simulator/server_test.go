@@ -89,6 +89,7 @@ func TestFixturesAreTheDocumentedAnswers(t *testing.T) {
 		QueryInProgress: chattonic.NumberOf(0), OnlineTime: chattonic.NumberOf(0), AwayTime: chattonic.NumberOf(0), FreeTime: chattonic.NumberOf(0),
 		QueriesAssigned: chattonic.NumberOf(0), QueriesResolved: chattonic.NumberOf(0), SumDuration: chattonic.NumberOf(0),
 		AvgDurationResolved: chattonic.NumberOf(0), NPS: chattonic.NumberOf(0), NumberOfResponsesNPS: chattonic.NumberOf(0),
+		Name: chattonic.OperatorName{GivenName: "Chamo", FamilyName: "Sac2"}, Origins: []chattonic.Text{"5ed94dd1fdda89cee4cb61"},
 	}, first)
 	assert.Equal(t, []any{chattonic.Text("5f286ede4dbdcf209af"), chattonic.Text("online"), chattonic.NumberOf(480), chattonic.Text("all")},
 		[]any{second.ID, second.Status, second.OnlineTime, second.OriginsName})

@@ -38,7 +38,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Simulated Chat-Tonic  %s\nExporter              %s\nPrometheus            %s\nAlertmanager          %s\nLogs and data         %s\nCtrl-C stops all of them.\n",
+	fmt.Printf("Simulated Chat-Tonic  %s\nExporter              %s\nPrometheus            %s\nAlertmanager          %s\nLogs and data         %s\nIt runs until Ctrl-C, and then removes logs and data. The first alerts come after five minutes.\n",
 		s.SimulatorURL(), s.ExporterURL(), s.PrometheusURL(), s.AlertmanagerURL(), o.Dir)
 	<-ctx.Done()
 	return s.Stop()
