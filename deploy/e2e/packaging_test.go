@@ -762,7 +762,7 @@ func TestChartScrapeConfig(t *testing.T) {
 	spec := one[monitoringalpha.ScrapeConfig](t, found).Spec
 	var shipped monitoringalpha.ScrapeConfig
 	require.NoError(t, yaml.UnmarshalStrict([]byte(readText(t, inRepository("deploy", "kubernetes", "scrapeconfig.yaml"))), &shipped))
-	require.Equal(t, "http://rel-chattonic-exporter.support.svc:10042/sd", spec.HTTPSDConfigs[0].URL)
+	require.Equal(t, "http://rel-chattonic-exporter.support.svc:10042/sd", string(spec.HTTPSDConfigs[0].URL))
 	require.Equal(t, "rel-chattonic-exporter.support.svc:10042", *spec.RelabelConfigs[2].Replacement)
 	spec.Scheme, spec.HTTPSDConfigs, spec.RelabelConfigs[2] = nil, shipped.Spec.HTTPSDConfigs, shipped.Spec.RelabelConfigs[2]
 	require.Equal(t, shipped.Spec, spec)

@@ -158,7 +158,7 @@ func TestScrapeConfigIsTheJobOfTheShards(t *testing.T) {
 			Name    string `json:"job_name"`
 			Path    string `json:"metrics_path"`
 			Honor   bool   `json:"honor_labels"`
-			Samples uint64 `json:"sample_limit"`
+			Samples int64  `json:"sample_limit"`
 			Relabel []step `json:"relabel_configs"`
 		} `json:"scrape_configs"`
 	}
@@ -207,7 +207,7 @@ func TestAgentSelectsWhatTheExamplesShow(t *testing.T) {
 		service := one[core.Service](t, found)
 		var urls []string
 		for _, sd := range config.Spec.HTTPSDConfigs {
-			urls = append(urls, sd.URL)
+			urls = append(urls, string(sd.URL))
 		}
 		assert.Contains(t, urls, fmt.Sprintf("http://%s.%s.svc:%d/sd", service.Name, config.Namespace, service.Spec.Ports[0].Port))
 		deployment := one[apps.Deployment](t, found)
