@@ -1122,7 +1122,7 @@ func systemdFile(name string) string { return inRepository("deploy", "systemd", 
 // options returns the settings of a unit's section, in order.
 func options(t *testing.T, file, section string) map[string][]string {
 	t.Helper()
-	all, err := unit.Deserialize(strings.NewReader(readText(t, systemdFile(file))))
+	all, err := unit.DeserializeOptions(strings.NewReader(readText(t, systemdFile(file))))
 	require.NoError(t, err)
 	found := map[string][]string{}
 	for _, o := range all {
