@@ -159,3 +159,24 @@ func TestWaitingReloadsAreMerged(t *testing.T) {
 	assert.Equal(t, []string{"globex"}, e.teams.Codenames())
 	assert.Equal(t, 2, strings.Count(f.logs.String(), `msg="the configuration was reloaded"`))
 }
+
+// TestPagesSayThatAReloadFailed holds that an old configuration does not look like the file.
+func TestPagesSayThatAReloadFailed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.StatusPage = true
+	f.configure("  - codename: acme\n")
+	url, _ := f.run(t)
+	reload := request(t, http.MethodPost, url+"/-/reload")
+	const failed = "The configuration could not be loaded since"
+	assert.NotContains(t, get(t, url+"/"), failed)
+	f.configure("  - codenam: acme\n")
+	require.Equal(t, http.StatusInternalServerError, ask(http.DefaultClient, reload).status)
+	assert.Contains(t, get(t, url+"/"), failed)
+	assert.Contains(t, get(t, url+"/teams/acme"), failed)
+	require.Equal(t, http.StatusInternalServerError, ask(http.DefaultClient, reload).status)
+	assert.Contains(t, get(t, url+"/?lang=es"), "La configuración no se pudo cargar desde")
+	f.configure("  - codename: acme\n")
+	require.Equal(t, http.StatusOK, ask(http.DefaultClient, reload).status)
+	assert.NotContains(t, get(t, url+"/"), failed)
+}

@@ -137,6 +137,7 @@ type exporter struct {
 	reloading    sync.Mutex // held while a reload runs
 	mu           sync.Mutex
 	next         func() error // the reload that waits, or nil; guarded by mu
+	failedSince  time.Time    // of the reloads, or zero; guarded by mu
 }
 
 // start returns an exporter with an active configuration.
@@ -177,7 +178,22 @@ func (e *exporter) load() error {
 		err = e.teams.Apply(c)
 	}
 	e.metrics.ObserveReload(err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case err == nil:
+		e.failedSince = time.Time{}
+	case e.failedSince.IsZero():
+		e.failedSince = time.Now()
+	}
 	return err
+}
+
+// reloadFailed returns since when the configuration could not be loaded, or the zero time.
+func (e *exporter) reloadFailed() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failedSince
 }
 
 // reload loads the configuration again. One reload runs at a time. All calls that
@@ -249,7 +265,7 @@ func (e *exporter) handler() (http.Handler, error) {
 		o.Reload = e.reload
 	}
 	if e.StatusPage {
-		o.Status = e.teams.Status
+		o.Status, o.ReloadFailed = e.teams.Status, e.reloadFailed
 	}
 	return web.New(o)
 }

@@ -74,6 +74,9 @@ type pageOptions struct {
 	// Simulated means that the data is not real, and that there is a page at simulator/ to
 	// switch what happens.
 	Simulated bool
+	// ReloadFailed returns since when the configuration could not be loaded, or the zero time
+	// if the last attempt succeeded. It may be nil.
+	ReloadFailed func() time.Time
 	// RoutePrefix is the prefix of all paths.
 	RoutePrefix string
 	// Now is the clock for the age of data; nil means time.Now.
@@ -86,7 +89,7 @@ type basePage struct {
 	Version, AssetsHash       string
 	Links                     []toolkit.LandingLinks
 	Simulated, TeamsOnMetrics bool
-	Now                       time.Time
+	Now, ReloadFailed         time.Time
 	request                   *http.Request
 	prefix                    string
 }
@@ -181,10 +184,14 @@ func statusPageHandlers(o pageOptions) map[string]http.HandlerFunc {
 }
 
 func (p *statusPages) basePage(r *http.Request) basePage {
-	return basePage{
+	page := basePage{
 		translator: newTranslator(r), Version: version.Info(), AssetsHash: assetsHash, Links: p.Links,
 		Simulated: p.Simulated, TeamsOnMetrics: p.TeamsOnMetrics, Now: p.Now(), request: r, prefix: p.RoutePrefix,
 	}
+	if p.ReloadFailed != nil {
+		page.ReloadFailed = p.ReloadFailed()
+	}
+	return page
 }
 
 // newOverviewPage returns the page of all teams.

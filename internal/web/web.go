@@ -72,6 +72,9 @@ type Options struct {
 	// Status returns the teams that the status pages at / and /teams/CODENAME show. If
 	// it is nil, there are no status pages and / is a landing page without teams.
 	Status func() []teams.Status
+	// ReloadFailed returns since when the configuration could not be loaded, for the status
+	// pages, or the zero time if the last attempt succeeded. It may be nil.
+	ReloadFailed func() time.Time
 	// Now is the clock for windows and the age of data; nil means time.Now.
 	Now func() time.Time
 }
@@ -153,7 +156,7 @@ func (m *metricsHandler) registerPages(mux *prefixedMux) error {
 		mux.Handle("GET /{$}", landing)
 		return nil
 	}
-	o := pageOptions{Teams: m.Status, Links: links(), TeamsOnMetrics: m.TeamsOnMetrics, Simulated: m.Simulator != nil, RoutePrefix: m.RoutePrefix, Now: m.Now}
+	o := pageOptions{Teams: m.Status, Links: links(), TeamsOnMetrics: m.TeamsOnMetrics, Simulated: m.Simulator != nil, RoutePrefix: m.RoutePrefix, ReloadFailed: m.ReloadFailed, Now: m.Now}
 	if m.Profiling {
 		o.Links = append(o.Links, toolkit.LandingLinks{Address: "debug/pprof/", Text: "Profiles", Description: "memory and CPU profiles of the exporter"})
 	}
