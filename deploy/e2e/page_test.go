@@ -555,7 +555,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	b := openBrowser(t, strings.TrimPrefix(p.exporter, "http://"))
 	all, n := os.Getenv("PAGES") == "all", 0
 	for _, path := range []string{"/", "/teams/acme", "/teams/" + longName, "/wall", "/wall/globex", "/documentation", "/teams/unknown"} {
-		for i, width := range []int64{320, 390, 1280, 1920} {
+		for i, width := range []int64{320, 390, 800, 1100, 1280, 1920} {
 			for k, lang := range []string{"en", "es", "pt"} {
 				for s, scheme := range []string{"light", "dark"} {
 					if n++; !all && (k != (n/6+i)%3 || s != i%2) {
