@@ -237,6 +237,9 @@ func newHTTPClient(t config.Team, userAgent string) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http_client: %w", err)
 	}
+	if t.HTTPClient.OAuth2 != nil {
+		httpClient.Transport = newFirstAlone(httpClient.Transport)
+	}
 	if fromFile {
 		httpClient.Transport = promconfig.NewAuthorizationCredentialsRoundTripper(authorization.Type, tokenFile(authorization.CredentialsFile), httpClient.Transport)
 	}
