@@ -20,25 +20,28 @@ type fileWatch struct {
 	loaded, seen [sha256.Size]byte // hashes of the content that was last loaded, and last seen
 }
 
+// sum returns the hash of the content. A file that cannot be read is like an empty one, which is
+// not valid either: loading it says what is wrong.
+func (w *fileWatch) sum() [sha256.Size]byte {
+	content, _ := os.ReadFile(w.path)
+	return sha256.Sum256(content)
+}
+
 // load remembers the content as the loaded one. It is called before the file is loaded, so that
-// a change during loading is found later. A file that cannot be read does not change.
+// a change during loading is found later.
 func (w *fileWatch) load() {
-	if content, err := os.ReadFile(w.path); err == nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.loaded = sha256.Sum256(content)
-	}
+	sum := w.sum()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loaded = sum
 }
 
 // changed reports whether the content is not the loaded one, and the same as at the last call.
 func (w *fileWatch) changed() bool {
-	content, err := os.ReadFile(w.path)
-	if err != nil {
-		return false
-	}
+	sum := w.sum()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := w.seen
-	w.seen = sha256.Sum256(content)
-	return w.seen == last && w.seen != w.loaded
+	w.seen = sum
+	return sum == last && sum != w.loaded
 }

@@ -15,9 +15,9 @@ import (
 	"chattonic_exporter/internal/config"
 )
 
-// watched runs reloadOnChange on a configuration file, in a bubble with fake time. teams returns
-// the active teams, and write replaces the file as Kubernetes does.
-func watched(t *testing.T, autoReload bool) (teams func() []string, write func(text string)) {
+// watched runs reloadOnChange on a configuration file, in a bubble with fake time. write
+// replaces the file as Kubernetes does.
+func watched(t *testing.T, autoReload bool) (e *exporter, write func(text string)) {
 	t.Helper()
 	folder := t.TempDir()
 	token := filepath.Join(folder, "token")
@@ -39,52 +39,69 @@ func watched(t *testing.T, autoReload bool) (teams func() []string, write func(t
 	t.Cleanup(e.teams.Close)
 	done := e.reloadOnChange(t.Context(), nil)
 	t.Cleanup(func() { <-done }) // the context has ended
-	return e.teams.Codenames, write
+	return e, write
 }
 
 func TestConfigurationFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		teams, write := watched(t, true)
+		e, write := watched(t, true)
 		write("teams: [{codename: globex}]")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Equal(t, []string{"globex"}, teams())
+		assert.Equal(t, []string{"globex"}, e.teams.Codenames())
 
 		write("teams: [{codename: globex}, {codenam: acme}]")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Equal(t, []string{"globex"}, teams(), "the last valid one stays")
+		assert.Equal(t, []string{"globex"}, e.teams.Codenames(), "the last valid one stays")
 
 		write("teams: [{codename: globex}, {codename: acme}]")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Equal(t, []string{"globex", "acme"}, teams())
+		assert.Equal(t, []string{"globex", "acme"}, e.teams.Codenames())
 	})
 }
 
 // A file that an editor writes piece by piece is read when it no longer changes.
 func TestConfigurationFileIsReadWhenItIsComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		teams, write := watched(t, true)
+		e, write := watched(t, true)
 		time.Sleep(watchInterval / 2)
 		for _, codename := range []string{"a", "b", "c", "d"} {
 			write("teams: [{codename: " + codename + "}]")
 			time.Sleep(watchInterval)
 			synctest.Wait()
-			assert.Equal(t, []string{"acme"}, teams())
+			assert.Equal(t, []string{"acme"}, e.teams.Codenames())
 		}
 		time.Sleep(watchInterval)
 		synctest.Wait()
-		assert.Equal(t, []string{"d"}, teams())
+		assert.Equal(t, []string{"d"}, e.teams.Codenames())
 	})
 }
 
 func TestConfigurationFileIsNotReadAgainWithoutAutoReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		teams, write := watched(t, false)
+		e, write := watched(t, false)
 		write("teams: [{codename: globex}]")
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		assert.Equal(t, []string{"acme"}, teams())
+		assert.Equal(t, []string{"acme"}, e.teams.Codenames())
+	})
+}
+
+// A file that is gone is a change: the active configuration is no longer that of the file.
+func TestConfigurationFileThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, write := watched(t, true)
+		require.NoError(t, os.Remove(e.file.path))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.False(t, e.reloadFailed().IsZero(), "it is said")
+		assert.Equal(t, []string{"acme"}, e.teams.Codenames(), "the last valid one stays")
+
+		write("teams: [{codename: acme}]")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.True(t, e.reloadFailed().IsZero())
 	})
 }
