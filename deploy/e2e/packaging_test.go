@@ -701,7 +701,7 @@ func TestChartChangesAlerts(t *testing.T) {
 }
 
 // The exporter's web server may want TLS and a password: the kubelet has neither, and
-// Prometheus is told.
+// Prometheus gets both.
 func TestChartWithTLS(t *testing.T) {
 	found := render(t, chart(), valuesOf("tls"))
 	c := one[apps.Deployment](t, found).Spec.Template.Spec.Containers[0]

@@ -70,13 +70,15 @@ func Schema() map[string]any {
 // schemaOf returns the schema of the values of a type. nullable has the meaning it has in
 // validator.
 func schemaOf(t reflect.Type, nullable bool) map[string]any {
-	if t.Kind() == reflect.Pointer {
-		return orNull(valueSchema(t.Elem(), nullable))
+	pointer := t.Kind() == reflect.Pointer
+	if pointer {
+		t = t.Elem()
 	}
-	if nullable {
-		return orNull(valueSchema(t, nullable))
+	schema := valueSchema(t, nullable)
+	if pointer || nullable {
+		return orNull(schema)
 	}
-	return valueSchema(t, nullable)
+	return schema
 }
 
 func valueSchema(t reflect.Type, nullable bool) map[string]any {
